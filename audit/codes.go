@@ -1,0 +1,59 @@
+package audit
+
+// Code is a stable event code. To add one, add a row: how durable its record must be stands beside it.
+type Code string
+
+// The codes.
+const (
+	Installed          Code = "installation.created"
+	KeyAdded           Code = "key.added"
+	PersonAdded        Code = "person.added"
+	LinkMade           Code = "login.link_made"
+	LinkUsed           Code = "login.link_used"
+	SignedIn           Code = "login.signed_in"
+	SignInRefused      Code = "login.refused"
+	SignedOut          Code = "login.signed_out"
+	ClientRegistered   Code = "client.registered"
+	RegistrationDenied Code = "client.refused"
+	AuthorizeRefused   Code = "authorize.refused"
+	ConsentGiven       Code = "consent.given"
+	ConsentDeclined    Code = "consent.declined"
+	Authorized         Code = "authorize.granted"
+	TokenIssued        Code = "token.issued"
+	TokenRefused       Code = "token.refused"
+	GrantRevoked       Code = "grant.revoked"
+	Called             Code = "mcp.called"
+	Read               Code = "mcp.read"
+	Listed             Code = "mcp.listed"
+	Streamed           Code = "mcp.streamed"
+	SessionEnded       Code = "mcp.session_ended"
+	CallRefused        Code = "mcp.refused"
+	RequestRefused     Code = "request.refused"
+)
+
+// Class is how durable a record must be before the act. The zero Class is Strict.
+type Class int
+
+// The classes.
+const (
+	Strict  Class = iota // tool calls, tokens, administration
+	Grouped              // reads
+	Bounded              // lists, streams, refusals of strangers
+)
+
+type kind struct {
+	class      Class
+	takesPower bool // happens always; its record is spooled when it cannot be written
+}
+
+// kinds has a row for each code that is not strict or that takes power away; a code without a row is strict and gives power.
+var kinds = map[Code]kind{
+	SignedOut:       {takesPower: true},
+	GrantRevoked:    {takesPower: true},
+	ConsentDeclined: {takesPower: true},
+	SessionEnded:    {takesPower: true},
+	Read:            {class: Grouped},
+	Listed:          {class: Bounded},
+	Streamed:        {class: Bounded},
+	RequestRefused:  {class: Bounded},
+}

@@ -1,0 +1,56 @@
+package audit
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/doorward-mcp/doorward/mcp"
+	"github.com/doorward-mcp/doorward/token"
+)
+
+// Record is what is known before the act. Members that do not apply are zero.
+type Record struct {
+	Code    Code
+	Now     time.Time // the one now of the request
+	Request string    // its id
+	Client  netip.Addr
+	Caller  token.Caller // who calls, verified
+	Subject token.Principal
+	About   string // the OAuth client, person or key that the act is about
+	Server  string // the resource's identifier
+	Message mcp.Message
+	Verdict string // what was decided
+	Reason  string // why, stable
+	Rules   []string
+	Bundle  string
+}
+
+// Outcome is what is known after it. Subject and Grant are set by acts that found them out.
+type Outcome struct {
+	Result  string // "done", "refused", "failed", or a word of the act's own
+	Reason  string
+	Subject token.Principal
+	Client  string
+	Grant   string
+	Token   string // jti
+}
+
+// Phase is which of its records an act has reached.
+type Phase string
+
+// The phases.
+const (
+	PhaseIntent  Phase = "intent"
+	PhaseOutcome Phase = "outcome"
+	PhaseRefusal Phase = "refusal"
+)
+
+// Entry is what a Sink keeps.
+type Entry struct {
+	ID      string // of the act; intent and outcome share it
+	Phase   Phase
+	Class   Class
+	Record  Record
+	Outcome Outcome // of an outcome
+	Count   int     // of a refusal: how many it stands for; 0 counts as 1
+}

@@ -1,0 +1,71 @@
+package oauth
+
+import (
+	"fmt"
+	"net/url"
+	"strings"
+)
+
+// Resource is what guard, authserver, web and gateway share about one server.
+type Resource struct {
+	URI           string      `yaml:"resource"` // the identifier; byte for byte the aud of its tokens
+	Name          string      `yaml:"name"`
+	Documentation string      `yaml:"documentation"`
+	Scopes        []ScopeText `yaml:"scopes"`  // empty: DefaultScope
+	Initial       Scopes      `yaml:"initial"` // what a 401 asks for and a client that names none gets; empty: DefaultScope
+}
+
+// ScopeText is a scope and the sentence that the consent page shows.
+type ScopeText struct {
+	Name     string `yaml:"name"`
+	Sentence string `yaml:"sentence"`
+}
+
+// DefaultScope is the scope of a resource that names none.
+const DefaultScope = "mcp"
+
+// AllScopes are the scopes that the resource knows, with their sentences.
+func (r Resource) AllScopes() []ScopeText {
+	if len(r.Scopes) > 0 {
+		return r.Scopes
+	}
+	return []ScopeText{{DefaultScope, "Use the tools, resources and prompts of this server on your behalf"}}
+}
+
+// ScopeNames is the set of the scopes that the resource knows.
+func (r Resource) ScopeNames() Scopes {
+	var names []string
+	for _, s := range r.AllScopes() {
+		names = append(names, s.Name)
+	}
+	return NewScopes(names...)
+}
+
+// InitialScopes is what a new caller needs.
+func (r Resource) InitialScopes() Scopes {
+	if len(r.Initial) > 0 {
+		return NewScopes(r.Initial...)
+	}
+	return NewScopes(DefaultScope)
+}
+
+// CanonicalResource makes spellings of one resource comparable: scheme and host in lower case, no default port,
+// no trailing slash. It is for the resource parameter alone: aud and issuers are compared byte for byte.
+// RFC 8707 §2: an absolute URI without a fragment; anything else is an *Error with code invalid_target.
+func CanonicalResource(uri string) (string, error) {
+	u, err := url.Parse(uri)
+	if err != nil || u.Scheme == "" || u.Host == "" || u.Opaque != "" || strings.Contains(uri, "#") || u.User != nil || len(uri) > 2048 {
+		return "", InvalidTarget("malformed_resource", fmt.Sprintf("the resource %q is not an absolute URI without a fragment", printable(uri)))
+	}
+	u.Scheme, u.Host = strings.ToLower(u.Scheme), strings.ToLower(u.Host)
+	if u.Scheme == "https" {
+		u.Host = strings.TrimSuffix(u.Host, ":443")
+	} else if u.Scheme == "http" {
+		u.Host = strings.TrimSuffix(u.Host, ":80")
+	}
+	path, raw := u.EscapedPath(), ""
+	if u.RawQuery != "" {
+		raw = "?" + u.RawQuery
+	}
+	return u.Scheme + "://" + u.Host + strings.TrimSuffix(path, "/") + raw, nil
+}

@@ -1,0 +1,34 @@
+package token
+
+import (
+	"time"
+
+	"github.com/doorward-mcp/doorward/oauth"
+)
+
+// Principal is issuer and subject, never one without the other: a subject is unique only under its issuer (RFC 7519 §4.1.2).
+type Principal struct{ Issuer, Subject string }
+
+// Caller is who calls, verified. Only Verifier.Verify makes one that is not zero.
+type Caller struct {
+	Principal
+	Client, Grant, ID string       // client_id, gid, jti; Grant is empty for tokens of other issuers
+	Resource          string       // the audience that matched, byte for byte
+	Scopes            oauth.Scopes // what the token carries
+	ACR               string       // how the person signed in; empty: not said
+	Authenticated     time.Time    // when; zero: not said
+	Issued, Expires   time.Time
+	Chain             []Actor // current actor first; empty: the subject's own client
+	Key               string  // thumbprint of the confirmation key; empty: a bearer token
+	Groups            []string
+	Task              []byte // authorization_details, as they stand in the token
+}
+
+// Actor acts for the subject; How says how it is known.
+type Actor struct {
+	Principal
+	Client, How string
+}
+
+// Claims are what a token will say: not verified, because it is we who say it.
+type Claims Caller

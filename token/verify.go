@@ -1,0 +1,224 @@
+package token
+
+import (
+	"context"
+	"crypto"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+	"github.com/maypok86/otter/v2"
+
+	"github.com/doorward-mcp/doorward/oauth"
+)
+
+// Leeway is how far apart two clocks may be.
+const Leeway = 30 * time.Second
+
+const (
+	maxToken = 16 << 10 // bytes of a token that are looked at
+	maxKept  = 64 << 20 // bytes of memory for verified tokens, about
+)
+
+// Issuer is one issuer whose access tokens a resource takes, and what counts as one of its access tokens.
+type Issuer struct {
+	URL        string                    // iss, byte for byte
+	Keys       Keys                      // nil: no token of it is good
+	Audiences  []string                  // one of them must be in aud, byte for byte; empty: no token of it is good
+	Typ        string                    // the typ of its access tokens; empty: TypAccess
+	Algorithms []jose.SignatureAlgorithm // empty: ES256 and RS256; never none and never a symmetric one
+}
+
+// Verifier verifies for one resource. It keeps the claims of tokens whose signature was good, never a verdict:
+// times, issuer, audience and key are looked at again on every call. It is safe for concurrent use.
+type Verifier struct {
+	issuers map[string]Issuer                // :: iss → issuer
+	kept    *otter.Cache[[32]byte, *genuine] // :: SHA-256 of the token → what it says
+}
+
+// genuine is a token whose signature was good.
+type genuine struct {
+	caller    Caller // Resource not yet set
+	audiences []string
+	notBefore time.Time
+	key       jose.JSONWebKey
+	size      uint32
+}
+
+// NewVerifier verifies tokens of issuers. An Issuer that asks for an algorithm with a shared secret panics: whoever
+// verifies could then also mint.
+func NewVerifier(issuers ...Issuer) *Verifier {
+	v := &Verifier{issuers: map[string]Issuer{}}
+	for _, i := range issuers {
+		if i.Typ == "" {
+			i.Typ = TypAccess
+		}
+		if len(i.Algorithms) == 0 {
+			i.Algorithms = []jose.SignatureAlgorithm{jose.ES256, jose.RS256}
+		}
+		if slices.ContainsFunc(i.Algorithms, func(a jose.SignatureAlgorithm) bool { return strings.HasPrefix(string(a), "HS") }) {
+			panic("token: an issuer with a symmetric algorithm")
+		}
+		v.issuers[i.URL] = i
+	}
+	v.kept = otter.Must(&otter.Options[[32]byte, *genuine]{
+		MaximumWeight: maxKept,
+		Weigher:       func(_ [32]byte, g *genuine) uint32 { return g.size },
+	})
+	return v
+}
+
+// Verify makes a Caller of a bearer token. The error is an *oauth.Error: invalid_token with a reason of its own for each
+// check, or temporarily_unavailable (503) while the issuer's keys are out of reach.
+func (v *Verifier) Verify(ctx context.Context, now time.Time, raw string) (Caller, error) {
+	if len(raw) > maxToken {
+		return Caller{}, invalid("too_long", "the token is longer than 16 KiB")
+	}
+	sum := sha256.Sum256([]byte(raw))
+	g, ok := v.kept.GetIfPresent(sum)
+	if !ok {
+		var err error
+		if g, err = v.read(ctx, now, raw); err != nil {
+			return Caller{}, err
+		}
+		v.kept.Set(sum, g)
+	}
+	return v.judge(ctx, now, g)
+}
+
+// read checks the signature and what never changes.
+func (v *Verifier) read(ctx context.Context, now time.Time, raw string) (*genuine, error) {
+	i, err := v.issuer(raw)
+	if err != nil {
+		return nil, err
+	}
+	signed, err := jose.ParseSignedCompact(raw, i.Algorithms)
+	if err != nil {
+		return nil, invalid("algorithm", "the token is not signed with an algorithm that its issuer uses")
+	}
+	header := signed.Signatures[0].Protected
+	// RFC 9068 §4: typ is at+jwt or application/at+jwt; an ID token or a caller assertion is no access token.
+	typ, _ := header.ExtraHeaders[jose.HeaderType].(string)
+	if !strings.EqualFold(strings.TrimPrefix(strings.ToLower(typ), "application/"), i.Typ) {
+		return nil, invalid("type", "the token is not an access token: its typ is not "+i.Typ)
+	}
+	key, err := v.key(ctx, now, i, header.KeyID)
+	if err != nil {
+		return nil, err
+	}
+	if key.Algorithm != "" && key.Algorithm != header.Algorithm {
+		return nil, invalid("algorithm", "the token's algorithm is not that of its key")
+	}
+	body, err := signed.Verify(key)
+	if err != nil {
+		return nil, invalid("signature", "the token's signature is wrong")
+	}
+	var p payload
+	if err := json.Unmarshal(body, &p); err != nil || p.Issuer != i.URL {
+		return nil, invalid("claims", "the token's claims cannot be read")
+	}
+	return p.genuine(key, len(raw))
+}
+
+// issuer finds who says to have issued raw. What it reads is not verified yet: it only chooses the keys.
+func (v *Verifier) issuer(raw string) (Issuer, error) {
+	parts := strings.Split(raw, ".")
+	if len(parts) != 3 {
+		return Issuer{}, invalid("malformed", "the token is not a JWT")
+	}
+	var said struct {
+		Issuer string `json:"iss"`
+	}
+	body, err := base64.RawURLEncoding.DecodeString(parts[1])
+	if err != nil || json.Unmarshal(body, &said) != nil {
+		return Issuer{}, invalid("malformed", "the token is not a JWT")
+	}
+	i, ok := v.issuers[said.Issuer]
+	if !ok || i.Keys == nil {
+		return Issuer{}, invalid("issuer", "the token was issued by somebody else")
+	}
+	return i, nil
+}
+
+func (v *Verifier) key(ctx context.Context, now time.Time, i Issuer, kid string) (jose.JSONWebKey, error) {
+	key, err := i.Keys(ctx, now, kid)
+	switch {
+	case err == nil:
+		return key, nil
+	case errors.Is(err, ErrNoKey):
+		return key, invalid("key", "the token is signed with a key that its issuer does not show")
+	}
+	return key, &oauth.Error{Status: 503, Code: "temporarily_unavailable", Reason: "keys_unavailable", RetryAfter: 5,
+		Description: "the keys of the token's issuer cannot be read at the moment; try again"}
+}
+
+func (p payload) genuine(key jose.JSONWebKey, size int) (*genuine, error) {
+	// RFC 9068 §2.2: iss, exp, aud, sub, client_id, iat and jti are required.
+	if p.Subject == "" || p.Client == "" || p.Expires == 0 || p.Issued == 0 || p.ID == "" || len(p.Audience) == 0 {
+		return nil, invalid("claims", "the token lacks a claim that RFC 9068 requires")
+	}
+	c := Caller{
+		Principal: Principal{p.Issuer, p.Subject}, Client: p.Client, Grant: p.Grant, ID: p.ID,
+		Scopes: oauth.NewScopes(strings.Fields(p.Scope)...), ACR: p.ACR, Authenticated: p.Authenticated.time(),
+		Issued: p.Issued.time(), Expires: p.Expires.time(), Groups: p.Groups, Task: p.Task,
+	}
+	for a := p.Act; a != nil; a = a.Act {
+		c.Chain = append(c.Chain, Actor{Principal{a.Issuer, a.Subject}, a.Client, a.How})
+	}
+	if p.Confirmation != nil {
+		// RFC 9449 §7.1, RFC 8705 §3: a bound token is no bearer token. Verify takes bearer tokens only.
+		return nil, invalid("bound", "the token is bound to a key and was sent as a bearer token")
+	}
+	return &genuine{c, p.Audience, p.NotBefore.time(), key, uint32(size) + 512}, nil
+}
+
+// judge runs the checks whose answer may be another one each time.
+func (v *Verifier) judge(ctx context.Context, now time.Time, g *genuine) (Caller, error) {
+	i, ok := v.issuers[g.caller.Principal.Issuer]
+	if !ok {
+		return Caller{}, invalid("issuer", "the token was issued by somebody else")
+	}
+	key, err := v.key(ctx, now, i, g.key.KeyID)
+	if err != nil {
+		return Caller{}, err
+	}
+	if !sameKey(key, g.key) {
+		return Caller{}, invalid("key", "the token is signed with a key that its issuer does not show")
+	}
+	c := g.caller
+	if c.Resource, ok = match(i.Audiences, g.audiences); !ok {
+		return Caller{}, invalid("audience", "the token was issued for another resource")
+	}
+	switch {
+	case !now.Before(c.Expires.Add(Leeway)):
+		return Caller{}, invalid("expired", "the token has expired")
+	case now.Before(g.notBefore.Add(-Leeway)) || now.Before(c.Issued.Add(-Leeway)):
+		return Caller{}, invalid("not_yet", "the token is not good yet; is a clock wrong?")
+	}
+	return c, nil
+}
+
+// sameKey reports whether an issuer still shows the key under which a token was found good, not another by its name.
+func sameKey(a, b jose.JSONWebKey) bool {
+	k, ok := a.Key.(interface{ Equal(crypto.PublicKey) bool })
+	return ok && k.Equal(b.Key)
+}
+
+// match is byte for byte: no spelling is forgiven in aud.
+func match(want, have []string) (string, bool) {
+	for _, w := range want {
+		if slices.Contains(have, w) {
+			return w, true
+		}
+	}
+	return "", false
+}
+
+func invalid(reason, description string) *oauth.Error {
+	return &oauth.Error{Status: 401, Code: "invalid_token", Reason: reason, Description: description}
+}
