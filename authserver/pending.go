@@ -1,0 +1,128 @@
+package authserver
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"errors"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/doorward-mcp/doorward/internal/request"
+	"github.com/doorward-mcp/doorward/oauth"
+	"github.com/doorward-mcp/doorward/token"
+)
+
+// Pending is a validated authorization request and what the pages have answered so far.
+type Pending struct {
+	ID        string
+	Client    string
+	Redirect  string
+	State     string
+	Challenge string
+	Resources []string // configured strings
+	Scopes    oauth.Scopes
+	Browser   [32]byte // hash of the cookie of the browser that asked
+
+	SignedIn  *SignedIn
+	Consented *Consented
+	Declined  bool
+}
+
+// Answer is what one page learned. It is one of a closed set: SignedIn, Consented, Declined.
+type Answer interface{ to(*Pending) }
+
+// SignedIn says who the person is, since when, and how that is known.
+type SignedIn struct {
+	token.Principal
+	Name   string
+	Groups []string
+	At     time.Time
+	ACR    string
+}
+
+// Consented says what the person allowed.
+type Consented struct{ Scopes oauth.Scopes }
+
+// Declined says that the person said no.
+type Declined struct{}
+
+func (a SignedIn) to(p *Pending)  { p.SignedIn = &a; p.Consented = nil } // consent is of the person who gave it
+func (a Consented) to(p *Pending) { p.Consented = &a }
+func (Declined) to(p *Pending)    { p.Declined = true }
+
+// With is p with one more answer.
+func (p Pending) With(a Answer) Pending { a.to(&p); return p }
+
+// Step is one thing that may be due before a code is given. The first that is due is next.
+type Step struct {
+	Name, Page string
+	Due        func(ctx context.Context, now time.Time, p Pending) (bool, error)
+}
+
+// SignIn is the Step that is due until the person is known.
+func SignIn(page string) Step {
+	return Step{"sign in", page, func(_ context.Context, _ time.Time, p Pending) (bool, error) { return p.SignedIn == nil, nil }}
+}
+
+const pendingParam = "pending"
+
+// Pending returns the request that a page works on, if this browser asked it. The error is an *oauth.Error for the page.
+func (s *Server) Pending(r *http.Request) (Pending, error) {
+	return s.pending(r, r.FormValue(pendingParam))
+}
+
+func (s *Server) pending(r *http.Request, id string) (Pending, error) {
+	p, err := s.asked(r, id)
+	if err != nil {
+		return Pending{}, s.refused(r, p.Client, err)
+	}
+	return p, nil
+}
+
+func (s *Server) asked(r *http.Request, id string) (Pending, error) {
+	p, err := s.c.Store.Pendings.Pending(r.Context(), request.From(r.Context()).Now, id)
+	if errors.Is(err, ErrNotFound) {
+		return Pending{}, &oauth.Error{Status: 400, Code: "invalid_request", Reason: "pending_gone",
+			Description: "this sign-in has ended or is too old; go back to the program that sent you here and connect again"}
+	}
+	if err != nil {
+		return Pending{}, err
+	}
+	cookie, err := r.Cookie(s.browserCookie())
+	if err != nil {
+		return Pending{}, otherBrowser
+	}
+	hash := sha256.Sum256([]byte(cookie.Value))
+	if subtle.ConstantTimeCompare(hash[:], p.Browser[:]) != 1 {
+		return Pending{}, otherBrowser
+	}
+	return p, nil
+}
+
+var otherBrowser = &oauth.Error{Status: 403, Code: "access_denied", Reason: "other_browser",
+	Description: "this sign-in was begun in another browser, or this browser keeps no cookies; connect again from the program and stay in one browser"}
+
+// Answer stores what a page learned and sends the browser back to /authorize.
+func (s *Server) Answer(w http.ResponseWriter, r *http.Request, p Pending, a Answer) error {
+	if err := s.c.Store.Pendings.Answer(r.Context(), request.From(r.Context()).Now, p.ID, a); err != nil {
+		return err
+	}
+	http.Redirect(w, r, "/authorize?"+url.Values{pendingParam: {p.ID}}.Encode(), http.StatusSeeOther)
+	return nil
+}
+
+// browserCookie is the cookie that binds a pending request to the browser that asked.
+func (s *Server) browserCookie() string { return s.c.Cookie("browser") }
+
+// browser is the hash of this browser's cookie, which is set if it has none.
+func (s *Server) browser(w http.ResponseWriter, r *http.Request) [32]byte {
+	if c, err := r.Cookie(s.browserCookie()); err == nil && len(c.Value) >= 26 && len(c.Value) <= 64 {
+		return sha256.Sum256([]byte(c.Value))
+	}
+	value := rand.Text()
+	http.SetCookie(w, &http.Cookie{Name: s.browserCookie(), Value: value, Path: "/", HttpOnly: true, Secure: s.secure(), SameSite: http.SameSiteLaxMode})
+	return sha256.Sum256([]byte(value))
+}

@@ -1,0 +1,56 @@
+package login
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/doorward-mcp/doorward/audit"
+	"github.com/doorward-mcp/doorward/token"
+)
+
+// Add makes a local account with a password to hand out.
+func (l *Login) Add(ctx context.Context, now time.Time, name string) (Person, token.Secret, error) {
+	if err := checkName(name); err != nil {
+		return Person{}, token.Secret{}, err
+	}
+	pw := NewPassword()
+	p := Person{Principal: token.Principal{Issuer: l.c.Issuer, Subject: rand.Text()}, Name: name, Password: HashPassword(pw)}
+	_, err := l.c.Log.Do(ctx, audit.Record{Code: audit.PersonAdded, Now: now, About: name, Subject: p.Principal}, func(ctx context.Context, in audit.Intent) (audit.Outcome, error) {
+		return audit.Outcome{}, l.c.People.Add(ctx, in, p)
+	})
+	if err != nil {
+		return Person{}, token.Secret{}, fmt.Errorf("adding person %s: %w", name, err)
+	}
+	return p, pw, nil
+}
+
+// MakeLink is the secret of a link that signs name in once.
+func (l *Login) MakeLink(ctx context.Context, now time.Time, name string) (token.Secret, error) {
+	p, err := l.c.People.Person(ctx, now, name)
+	if err != nil {
+		return token.Secret{}, fmt.Errorf("finding person %s: %w", name, err)
+	}
+	secret := rand.Text()
+	_, err = l.c.Log.Do(ctx, audit.Record{Code: audit.LinkMade, Now: now, About: name, Subject: p.Principal}, func(ctx context.Context, in audit.Intent) (audit.Outcome, error) {
+		return audit.Outcome{}, l.c.Links.Make(ctx, in, sha256.Sum256([]byte(secret)), p.Subject, now.Add(l.c.Lifetimes.Link))
+	})
+	if err != nil {
+		return token.Secret{}, fmt.Errorf("making a sign-in link for %s: %w", name, err)
+	}
+	return token.NewSecret(secret), nil
+}
+
+// checkName keeps names to what can be typed and cannot be taken for another.
+func checkName(name string) error {
+	bad := func(r rune) bool {
+		return !(r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || strings.ContainsRune("._-@+", r))
+	}
+	if name == "" || len(name) > 64 || strings.ContainsFunc(name, bad) {
+		return fmt.Errorf("%w: %q; a name is 1 to 64 of a-z, 0-9 and . _ - @ +", ErrName, name)
+	}
+	return nil
+}

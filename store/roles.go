@@ -1,0 +1,78 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"time"
+
+	"github.com/doorward-mcp/doorward/audit"
+	"github.com/doorward-mcp/doorward/authserver"
+	"github.com/doorward-mcp/doorward/login"
+)
+
+// Authserver is this database as package authserver sees it.
+func (db *DB) Authserver() authserver.Store {
+	return authserver.Store{Pendings: Pendings{db}, Grants: Grants{db}, Consents: Consents{db}, Revoked: db.revoked, Keys: Keys{db}}
+}
+
+// Login is this database as package login sees it.
+func (db *DB) Login() login.Store {
+	return login.Store{People: People{db}, Sessions: Sessions{db}, Links: Links{db}}
+}
+
+// Clients is this database as package registration sees it.
+func (db *DB) Clients() Clients { return Clients{db} }
+
+// ErrUnset is the error of a setting that was never made.
+var ErrUnset = errors.New("not set")
+
+// Setting is a value of the installation that is made once.
+func (db *DB) Setting(ctx context.Context, name string) (value string, err error) {
+	err = db.read.QueryRowContext(ctx, "SELECT value FROM settings WHERE name = $1", name).Scan(&value)
+	return value, none(err, ErrUnset)
+}
+
+// Set makes a setting. One that was made before stays: the value that is kept is returned.
+func (db *DB) Set(ctx context.Context, in audit.Intent, name, value string) (kept string, err error) {
+	err = db.act(ctx, in, func(tx *sql.Tx, _ time.Time) error {
+		if _, err := tx.Exec("INSERT INTO settings (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING", name, value); err != nil {
+			return err
+		}
+		return tx.QueryRow("SELECT value FROM settings WHERE name = $1", name).Scan(&kept)
+	})
+	return kept, err
+}
+
+// unusedClient is how long a client may wait for its first grant; usedClient how long it is kept after its last one ended.
+const (
+	unusedClient = 24 * time.Hour
+	usedClient   = 180 * 24 * time.Hour
+)
+
+// Sweep removes what has ended. It changes nothing that anybody could still use, so it has no record.
+func (db *DB) Sweep(ctx context.Context, now time.Time) error {
+	return db.change(ctx, func(tx *sql.Tx) error {
+		for _, s := range []struct {
+			text string
+			at   time.Time
+		}{
+			{"DELETE FROM pendings WHERE until_ <= $1", now},
+			{"DELETE FROM links WHERE until_ <= $1", now},
+			{"DELETE FROM sessions WHERE until_ <= $1 OR idle_until <= $1", now},
+			{"DELETE FROM consents WHERE until_ <= $1", now},
+			{"DELETE FROM revocations WHERE until_ <= $1", now},
+			{"DELETE FROM signing_keys WHERE until_ > 0 AND until_ <= $1", now},
+			// A grant is kept a day longer than it can be used: what is stolen later is still recognised.
+			{"DELETE FROM grants WHERE idle_until <= $1", now.Add(-24 * time.Hour)},
+			{"DELETE FROM grants WHERE redeemed = 0 AND code_until <= $1", now.Add(-24 * time.Hour)},
+			{"DELETE FROM clients WHERE used = 0 AND issued <= $1", now.Add(-unusedClient)},
+			{"DELETE FROM clients WHERE used > 0 AND used <= $1 AND NOT EXISTS (SELECT 1 FROM grants WHERE grants.client = clients.id)", now.Add(-usedClient)},
+		} {
+			if _, err := tx.ExecContext(ctx, s.text, millis(s.at)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}

@@ -1,0 +1,128 @@
+package web
+
+import (
+	"net/http"
+	"net/url"
+
+	"github.com/doorward-mcp/doorward/authserver"
+	"github.com/doorward-mcp/doorward/internal/request"
+	"github.com/doorward-mcp/doorward/login"
+	"github.com/doorward-mcp/doorward/oauth"
+)
+
+// consentForm is what a person must see to decide: who asks and how that is known, where the code will go, what for.
+type consentForm struct {
+	Pending   string
+	Client    string
+	ID        string // the host of a metadata document; empty for others
+	Verified  string // how the client is known, in words
+	Goes      string // the host that the code goes to
+	Loopback  bool
+	Resources []consentResource
+	Offline   bool
+}
+
+type consentResource struct {
+	oauth.Resource
+	Title  string
+	Scopes []consentScope
+}
+
+type consentScope struct {
+	oauth.ScopeText
+	New bool // not agreed to before, when something else was
+}
+
+// asked is the pending request of a consent page, if the person who is signed in is the one whom it is for.
+func (p *Pages) asked(r *http.Request) (authserver.Pending, login.Session, error) {
+	pending, err := p.c.Authserver.Pending(r)
+	if err != nil {
+		return pending, login.Session{}, err
+	}
+	s, err := p.c.Login.Current(r)
+	if err != nil {
+		return pending, s, err
+	}
+	if pending.SignedIn == nil || s.Principal != pending.SignedIn.Principal {
+		return pending, s, &oauth.Error{Status: 403, Code: "access_denied", Reason: "other_person",
+			Description: "this browser is not signed in any more as the person who began; go back to the program that sent you here and connect again"}
+	}
+	return pending, s, nil
+}
+
+func (p *Pages) showConsent(w http.ResponseWriter, r *http.Request) error {
+	pending, s, err := p.asked(r)
+	if err != nil {
+		return err
+	}
+	form, err := p.consentForm(r, pending)
+	if err != nil {
+		return err
+	}
+	return p.show(w, http.StatusOK, "consent", view{Title: "Allow access?", Session: s, Page: form})
+}
+
+// consent takes the decision. Anything but decision=allow is no consent.
+func (p *Pages) consent(w http.ResponseWriter, r *http.Request) error {
+	pending, _, err := p.asked(r)
+	if err != nil {
+		return err
+	}
+	switch r.PostFormValue("decision") {
+	case "allow":
+		return p.c.Authserver.Allow(w, r, pending)
+	case "deny":
+		return p.c.Authserver.Decline(w, r, pending)
+	}
+	return oauth.InvalidRequest("no_decision", "the form was sent without a decision; go back and press one of its buttons")
+}
+
+func (p *Pages) consentForm(r *http.Request, pending authserver.Pending) (consentForm, error) {
+	c, err := p.c.Client(r, pending.Client)
+	if err != nil {
+		return consentForm{}, err
+	}
+	f := consentForm{Pending: pending.ID, Client: c.DisplayName(), Loopback: oauth.LoopbackRedirect(pending.Redirect), Offline: pending.Scopes.Contains(oauth.OfflineAccess)}
+	if u, err := url.Parse(pending.Redirect); err == nil {
+		if f.Goes = u.Host; f.Goes == "" {
+			f.Goes = u.Scheme + ":"
+		}
+	}
+	switch c.Source {
+	case oauth.Listed:
+		f.Verified = "The operator of this server listed it."
+	case oauth.Document:
+		if u, err := url.Parse(c.ID); err == nil {
+			f.ID = u.Host
+		}
+		f.Verified = "Its description is published at this address."
+	default:
+		f.Verified = "It registered itself. Nobody has verified its name."
+	}
+	for _, uri := range pending.Resources {
+		res, err := p.consentResource(r, pending, c, uri)
+		if err != nil {
+			return f, err
+		}
+		f.Resources = append(f.Resources, res)
+	}
+	return f, nil
+}
+
+func (p *Pages) consentResource(r *http.Request, pending authserver.Pending, c oauth.Client, uri string) (consentResource, error) {
+	before, err := p.c.Authserver.Remembered(r.Context(), request.From(r.Context()).Now, pending, c, uri)
+	if err != nil {
+		return consentResource{}, err
+	}
+	resource, _ := p.c.Authserver.Resource(uri)
+	res := consentResource{Resource: resource, Title: resource.Name}
+	if res.Title == "" {
+		res.Title = uri
+	}
+	for _, s := range resource.AllScopes() {
+		if pending.Scopes.Contains(s.Name) {
+			res.Scopes = append(res.Scopes, consentScope{s, len(before) > 0 && !before.Contains(s.Name)})
+		}
+	}
+	return res, nil
+}
