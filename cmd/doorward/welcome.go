@@ -1,0 +1,124 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/doorward-mcp/doorward"
+	"github.com/doorward-mcp/doorward/config"
+)
+
+// ready is the line that --output json prints as soon as it serves.
+type ready struct {
+	Resource string  `json:"resource"`
+	Issuer   string  `json:"issuer"`
+	Username string  `json:"username"`
+	Password *string `json:"password"`
+	Link     string  `json:"sign_in_link"`
+	Data     string  `json:"data"`
+}
+
+// welcome says where everything is, how to sign in, and how to go on.
+func welcome(ctx context.Context, s streams, c config.Config, w doorward.Welcome) error {
+	server := c.Servers["mcp"]
+	r := ready{Resource: c.PublicURL + server.Path, Issuer: c.PublicURL, Username: w.Name, Link: w.Link, Data: c.Data}
+	if !w.Password.Empty() {
+		text := w.Password.Reveal()
+		r.Password = &text
+	}
+	if down := upstreamDown(ctx, server); down != "" {
+		_, _ = fmt.Fprintf(s.err, "doorward: %s Calls are answered 502 until it does.\n", down)
+	}
+	if s.json {
+		return printJSON(s.out, r)
+	}
+	_, err := io.WriteString(s.out, page(server, r))
+	return err
+}
+
+func page(server config.Server, r ready) string {
+	var b strings.Builder
+	line := func(format string, a ...any) { fmt.Fprintf(&b, format+"\n", a...) }
+	line("")
+	line("  Protected   %s", r.Resource)
+	line("  Upstream    %s", behind(server))
+	line("")
+	line("  Sign in     %s", r.Link)
+	line("              (works once, for 15 minutes; doorward admin link prints another)")
+	line("  User name   %s", r.Username)
+	if r.Password != nil {
+		line("  Password    %s   (shown this once)", *r.Password)
+	}
+	line("")
+	line("Claude Code")
+	line("  claude mcp add --transport http doorward %s", shellWord(r.Resource))
+	line("VS Code, .vscode/mcp.json")
+	line("  %s", snippet(map[string]any{"servers": map[string]any{"doorward": map[string]string{"type": "http", "url": r.Resource}}}))
+	line("Cursor, .cursor/mcp.json")
+	line("  %s", snippet(map[string]any{"mcpServers": map[string]any{"doorward": map[string]string{"url": r.Resource}}}))
+	line("")
+	line("See that it works")
+	line("  doorward %s", proof(server, r))
+	line("")
+	return b.String()
+}
+
+// proof is the command that shows a protected call. Only the demo has a tool whose name is known.
+func proof(server config.Server, r ready) string {
+	if server.Demo {
+		return "call " + shellWord(r.Resource) + " whoami"
+	}
+	return "tools " + shellWord(r.Resource)
+}
+
+func behind(s config.Server) string {
+	switch {
+	case s.Demo:
+		return "the built-in demo server"
+	case s.URL != "":
+		return s.URL
+	}
+	return strings.Join(s.Command, " ") + "   (started for each session)"
+}
+
+func snippet(v any) string {
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic("a map of strings cannot fail to encode: " + err.Error())
+	}
+	return string(b)
+}
+
+// upstreamDown says that nothing listens at the upstream's address; empty if something does.
+func upstreamDown(ctx context.Context, s config.Server) string {
+	u, err := url.Parse(s.URL)
+	if s.URL == "" || err != nil {
+		return ""
+	}
+	port := u.Port()
+	if port == "" {
+		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
+	}
+	d := net.Dialer{Timeout: 2 * time.Second}
+	conn, err := d.DialContext(ctx, "tcp", net.JoinHostPort(u.Hostname(), port))
+	if err != nil {
+		return fmt.Sprintf("the upstream %s does not answer yet.", s.URL)
+	}
+	_ = conn.Close()
+	return ""
+}
+
+func printJSON(w io.Writer, v any) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	_, err = w.Write(append(b, '\n'))
+	return err
+}

@@ -1,0 +1,72 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	"github.com/doorward-mcp/doorward/guard"
+	"github.com/doorward-mcp/doorward/mcp"
+	"github.com/doorward-mcp/doorward/token"
+)
+
+// Why an answer ends before its upstream ends it.
+var (
+	errGone    = errors.New("the client went away")
+	errExpired = errors.New("the token expired")
+	errRevoked = errors.New("the token was taken back")
+)
+
+// lifetime is the context of an upstream request. Closing the stream cancels in 2026-07-28, and a stream that the client
+// opened ends with it in every revision; a call of an older revision goes on when its client is gone (MCP 2025-11-25,
+// Transports: disconnection is not cancellation).
+func (s *Server) lifetime(ctx context.Context, c guard.Call) (context.Context, context.CancelCauseFunc) {
+	if !c.Message.Revision.ClosingCancels() && !opensStream(c) {
+		ctx = context.WithoutCancel(ctx)
+	}
+	return context.WithCancelCause(ctx)
+}
+
+func opensStream(c guard.Call) bool {
+	for _, op := range c.Message.Operations {
+		if op.Kind == mcp.KindStream || op.Method == "subscriptions/listen" {
+			return true
+		}
+	}
+	return false
+}
+
+// watch ends a stream when its token expires or is taken back: the token was good when the stream began, and a stream
+// may last for days. The specification is silent here. Calls that are answered once are left to finish when the token
+// expires. watch returns when done is closed.
+func (s *Server) watch(c guard.Call, done <-chan struct{}, end context.CancelCauseFunc) {
+	var expired <-chan struct{}
+	if opensStream(c) {
+		ctx, cancel := context.WithDeadline(context.Background(), c.Caller.Expires.Add(token.Leeway))
+		defer cancel()
+		expired = ctx.Done()
+	}
+	for {
+		var changed <-chan struct{}
+		if s.c.Revocations != nil {
+			changed = s.c.Revocations.Changed()
+			if s.c.Revocations.Revoked(c.Caller) {
+				end(errRevoked)
+				return
+			}
+		}
+		select {
+		case <-done:
+			return
+		case <-expired:
+			end(errExpired)
+			return
+		case <-changed:
+		}
+	}
+}
+
+// streams reports whether an answer is one that can last.
+func streams(res *http.Response) bool {
+	return mediaType(res) == "text/event-stream"
+}

@@ -1,0 +1,52 @@
+package gateway
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+
+	"github.com/doorward-mcp/doorward/guard"
+)
+
+// Config is one server behind the gateway.
+type Config struct {
+	guard.Config            // the same resource, decider, log and limits that a Go server gives
+	Upstream     Upstream   // where calls go
+	Credential   Credential // nil: the upstream gets nothing
+}
+
+// Upstream is where calls go: an address, or a process. The request that it gets has no address of its own.
+type Upstream func(guard.Call) http.RoundTripper
+
+// Credential sets what the upstream gets instead of the caller's token.
+type Credential func(ctx context.Context, c guard.Call, h http.Header) error
+
+// Server is one MCP server, protected. It is safe for concurrent use.
+type Server struct {
+	c     Config
+	guard *guard.Guard
+}
+
+// New refuses what guard.New refuses.
+func New(c Config) (*Server, error) {
+	g, err := guard.New(c.Config)
+	if err != nil {
+		return nil, err
+	}
+	if c.Slog == nil {
+		c.Slog = slog.Default()
+	}
+	return &Server{c, g}, nil
+}
+
+// Metadata serves the document of RFC 9728.
+func (s *Server) Metadata() http.Handler { return s.guard.Metadata() }
+
+// AllowsOrigin reports whether pages of a web origin may call.
+func (s *Server) AllowsOrigin(origin string) bool { return s.guard.AllowsOrigin(origin) }
+
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if err := s.serve(w, r); err != nil {
+		s.guard.Refuse(w, r, err)
+	}
+}

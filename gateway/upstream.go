@@ -1,0 +1,44 @@
+package gateway
+
+import (
+	"net"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/doorward-mcp/doorward/guard"
+)
+
+// Transport is how upstreams over HTTP are spoken to: many idle connections, since one that is closed too early costs
+// more than the call; no compression, since what comes back is passed on as it is.
+func Transport() *http.Transport {
+	return &http.Transport{
+		DialContext:           (&net.Dialer{Timeout: 5 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
+		MaxIdleConns:          0,
+		MaxIdleConnsPerHost:   1024,
+		IdleConnTimeout:       90 * time.Second,
+		TLSHandshakeTimeout:   10 * time.Second,
+		ExpectContinueTimeout: time.Second,
+		DisableCompression:    true,
+		ForceAttemptHTTP2:     true,
+		WriteBufferSize:       chunk,
+		ReadBufferSize:        chunk,
+	}
+}
+
+// HTTP is an upstream at an address.
+func HTTP(to *url.URL, base http.RoundTripper) Upstream {
+	t := addressed{to, base}
+	return func(guard.Call) http.RoundTripper { return t }
+}
+
+type addressed struct {
+	to   *url.URL
+	base http.RoundTripper
+}
+
+// RoundTrip is an http.RoundTripper's. The request is the gateway's own and made for this one use.
+func (a addressed) RoundTrip(r *http.Request) (*http.Response, error) {
+	r.URL, r.Host = a.to, a.to.Host
+	return a.base.RoundTrip(r)
+}

@@ -1,0 +1,98 @@
+package guard
+
+import (
+	"net/http"
+
+	"github.com/doorward-mcp/doorward/audit"
+	"github.com/doorward-mcp/doorward/mcp"
+	"github.com/doorward-mcp/doorward/oauth"
+	"github.com/doorward-mcp/doorward/policy"
+)
+
+// denial is a refusal by decision. It is answered as a JSON-RPC error with the id of the operation.
+type denial struct {
+	answer *oauth.Error
+	id     string // of the operation that was denied
+}
+
+func (d *denial) Error() string { return d.answer.Error() }
+func (d *denial) Unwrap() error { return d.answer }
+
+// decide asks once for each operation of the message. All must be allowed.
+func (g *Guard) decide(r *http.Request, c Call) ([]policy.Decision, error) {
+	all := make([]policy.Decision, 0, len(c.Message.Operations))
+	for _, op := range c.Message.Operations {
+		d := g.c.Decider.Decide(r.Context(), policy.Request{Now: c.Request.Now, Server: c.Server, Operation: op, Caller: c.Caller, Client: c.Request.Client})
+		if d.Verdict != policy.Allow {
+			return nil, &denial{g.denied(r, c, d), op.ID}
+		}
+		all = append(all, d)
+	}
+	if len(all) == 0 { // nothing asked is nothing allowed
+		return nil, &mcp.Error{Status: http.StatusBadRequest, Code: mcp.InvalidRequest, Message: "the message asks for nothing"}
+	}
+	return all, nil
+}
+
+// denied is the answer to a decision that is not Allow. It has a challenge only where a new token would help.
+func (g *Guard) denied(r *http.Request, c Call, d policy.Decision) *oauth.Error {
+	e := &oauth.Error{Status: http.StatusForbidden, Code: "access_denied", Reason: d.Code, Description: d.Title}
+	if d.Verdict != policy.Challenge || len(d.Lacking.Scopes) == 0 {
+		return e
+	}
+	// MCP 2026-07-28, Scope Challenge Handling: everything that this operation lacks at once; the client accumulates.
+	// Clients of older revisions do not, so for them what they have stands there too.
+	scopes := d.Lacking.Scopes
+	if c.Message.Revision != mcp.V20260728 {
+		scopes = scopes.Union(c.Caller.Scopes)
+	}
+	e.Code = "insufficient_scope"
+	e.Challenge = &oauth.Challenge{Error: e.Code, Description: e.Description, Scope: scopes, ResourceMetadata: g.metadataURL(r)}
+	return e
+}
+
+// Record begins the record of a call that was admitted.
+func (c Call) Record() audit.Record {
+	r := c.record()
+	r.Verdict = policy.Allow.String()
+	for _, d := range c.Decisions {
+		r.Rules, r.Bundle, r.Reason = append(r.Rules, d.Rules...), d.Bundle, d.Code
+	}
+	r.Code = audit.Listed
+	for _, op := range c.Message.Operations {
+		if k := code(op); strength[k] > strength[r.Code] {
+			r.Code = k
+		}
+	}
+	return r
+}
+
+func (c Call) record() audit.Record {
+	return audit.Record{Now: c.Request.Now, Request: c.Request.ID, Client: c.Request.Client, Caller: c.Caller, Server: c.Server, Message: c.Message}
+}
+
+// strength orders codes: a batch is recorded as the strongest of what it asks.
+var strength = map[audit.Code]int{audit.Listed: 0, audit.Streamed: 1, audit.SessionEnded: 2, audit.Read: 3, audit.Called: 4}
+
+// light are the methods that change nothing and show no content; what is not listed here is recorded like a tool call.
+var light = map[string]audit.Code{
+	"initialize": audit.Listed, "ping": audit.Listed, "server/discover": audit.Listed, "logging/setLevel": audit.Listed,
+	"tools/list": audit.Listed, "prompts/list": audit.Listed, "resources/list": audit.Listed, "resources/templates/list": audit.Listed,
+	"resources/read": audit.Read, "prompts/get": audit.Read, "completion/complete": audit.Read,
+	"resources/subscribe": audit.Read, "resources/unsubscribe": audit.Read, "subscriptions/listen": audit.Streamed,
+}
+
+func code(op mcp.Operation) audit.Code {
+	switch op.Kind {
+	case mcp.KindStream:
+		return audit.Streamed
+	case mcp.KindEnd:
+		return audit.SessionEnded
+	case mcp.KindNotification, mcp.KindResponse:
+		return audit.Listed
+	}
+	if k, ok := light[op.Method]; ok {
+		return k
+	}
+	return audit.Called
+}

@@ -1,0 +1,118 @@
+package guard
+
+import (
+	"errors"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/doorward-mcp/doorward/audit"
+	"github.com/doorward-mcp/doorward/internal/request"
+	"github.com/doorward-mcp/doorward/mcp"
+	"github.com/doorward-mcp/doorward/oauth"
+	"github.com/doorward-mcp/doorward/policy"
+	"github.com/doorward-mcp/doorward/token"
+)
+
+// Config is one resource.
+type Config struct {
+	Resource    oauth.Resource
+	Servers     []string          // authorization_servers of the metadata
+	Hosts       map[string]string // :: Host of a request → origin that its documents name; others get the resource's own
+	Origins     []string          // web origins that may call besides the resource's own and, on loopback, other loopback ones
+	Issuers     []token.Issuer    // whose tokens are taken; none: no call is admitted
+	Decider     policy.Decider    // nil: policy.ScopesOnly
+	Revocations Revocations       // nil: only expiry ends a token, so that its life is the bound
+	Log         *audit.Log        // nil: slog.Default
+	Slog        *slog.Logger      // what went wrong on our side; nil: slog.Default
+	Limits      Limits
+	Now         func() time.Time // for requests that nobody began; nil: time.Now
+}
+
+// Guard admits calls to one resource. It is safe for concurrent use.
+type Guard struct {
+	c        Config
+	verifier *token.Verifier
+}
+
+// New refuses a Config that could admit nobody or everybody.
+func New(c Config) (*Guard, error) {
+	if oauth.Origin(c.Resource.URI) == "" {
+		return nil, errors.New("guard: the resource identifier is not an absolute address")
+	}
+	if len(c.Issuers) == 0 {
+		return nil, errors.New("guard: no issuer is configured, so no token can be good")
+	}
+	for _, i := range c.Issuers {
+		if i.URL == "" || len(i.Audiences) == 0 {
+			return nil, errors.New("guard: an issuer without address or audience")
+		}
+	}
+	if c.Decider == nil {
+		c.Decider = policy.ScopesOnly{}
+	}
+	if c.Slog == nil {
+		c.Slog = slog.Default()
+	}
+	if c.Log == nil {
+		c.Log = audit.New(audit.Slog(c.Slog.Handler()))
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	c.Limits = c.Limits.withDefaults()
+	return &Guard{c: c, verifier: token.NewVerifier(c.Issuers...)}, nil
+}
+
+// Call is an admitted request: everything that was found out on the way, built once.
+type Call struct {
+	Request   request.Info
+	Caller    token.Caller
+	Message   mcp.Message
+	Decisions []policy.Decision // one for each operation of Message
+	Server    string            // the resource's identifier
+}
+
+// Admit runs the path of a request up to the decision. What it refuses it has recorded; Refuse answers the error.
+func (g *Guard) Admit(r *http.Request) (Call, error) {
+	call := Call{Request: request.From(r.Context()), Server: g.c.Resource.URI}
+	if err := g.checkOrigin(r); err != nil {
+		return Call{}, g.refused(r, call, err)
+	}
+	var err error
+	if call.Caller, err = g.authenticate(r, call.Request.Now); err != nil {
+		return Call{}, g.refused(r, call, err)
+	}
+	if call.Message, err = g.read(r); err != nil {
+		return Call{}, g.refused(r, call, err)
+	}
+	if call.Decisions, err = g.decide(r, call); err != nil {
+		return Call{}, g.refused(r, call, err)
+	}
+	return call, nil
+}
+
+// refused records a refusal and returns it as it is.
+func (g *Guard) refused(r *http.Request, c Call, err error) error {
+	record := c.record()
+	record.Code, record.Verdict, record.Reason = audit.RequestRefused, policy.Deny.String(), reason(err)
+	if c.Caller.Subject != "" {
+		record.Code = audit.CallRefused
+	}
+	if _, lost := g.c.Log.Refused(r.Context(), record); lost != nil {
+		return lost
+	}
+	return err
+}
+
+func reason(err error) string {
+	var known *oauth.Error
+	var malformed *mcp.Error
+	switch {
+	case errors.As(err, &known):
+		return known.Reason
+	case errors.As(err, &malformed):
+		return "message"
+	}
+	return "internal"
+}

@@ -1,0 +1,61 @@
+package guard
+
+import (
+	"errors"
+	"net/http"
+	"strconv"
+
+	"github.com/doorward-mcp/doorward/internal/request"
+	"github.com/doorward-mcp/doorward/mcp"
+	"github.com/doorward-mcp/doorward/oauth"
+)
+
+// Refuse turns an error into an answer: an OAuth error, a JSON-RPC error for a message that was read or could not be,
+// or server_error for everything else, whose text goes to the log only.
+func (g *Guard) Refuse(w http.ResponseWriter, r *http.Request, err error) {
+	id := request.From(r.Context()).ID
+	var malformed *mcp.Error
+	if errors.As(err, &malformed) {
+		if malformed.Status == http.StatusMethodNotAllowed {
+			w.Header().Set("Allow", "POST, GET, DELETE")
+		}
+		write(w, malformed.Status, malformed.Body())
+		return
+	}
+	var known *oauth.Error
+	if !errors.As(err, &known) {
+		g.c.Slog.ErrorContext(r.Context(), "resource server", "request", id, "error", err)
+		known = oauth.ServerError()
+	}
+	if known.Challenge != nil {
+		w.Header().Set("WWW-Authenticate", known.Challenge.String())
+	}
+	if known.RetryAfter > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(known.RetryAfter))
+	}
+	answer := *known
+	answer.RequestID = id
+	var denied *denial
+	if errors.As(err, &denied) {
+		write(w, answer.HTTPStatus(), DenialBody(denied.id, &answer))
+		return
+	}
+	write(w, answer.HTTPStatus(), answer.Body())
+}
+
+// DenialBody is a JSON-RPC error with the members of an OAuth error in data. An empty id is a message without one.
+func DenialBody(id string, e *oauth.Error) []byte {
+	return mcp.ErrorBody(id, mcp.Denied, e.Description, struct {
+		Error       string `json:"error"`
+		Description string `json:"error_description"`
+		Code        string `json:"code"`
+		RequestID   string `json:"request_id"`
+	}{e.Code, e.Description, e.Reason, e.RequestID})
+}
+
+func write(w http.ResponseWriter, status int, body []byte) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	_, _ = w.Write(body)
+}

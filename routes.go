@@ -1,0 +1,106 @@
+package doorward
+
+import (
+	"net/http"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/doorward-mcp/doorward/authserver"
+	"github.com/doorward-mcp/doorward/internal/request"
+	"github.com/doorward-mcp/doorward/oauth"
+)
+
+// routes is the whole list of addresses of an origin.
+type routes struct {
+	hosts   map[string]string       // :: Host that is answered → origin that documents name
+	open    map[string]http.Handler // :: path → what programs of any web origin may call
+	servers map[string]protected    // :: path → server
+	pages   map[string]http.Handler // :: pattern → page
+	now     func() time.Time
+	trusted []netip.Prefix
+}
+
+// protected is a server as the routes see it.
+type protected interface {
+	http.Handler
+	AllowsOrigin(origin string) bool
+}
+
+// handler puts them in order: who asks and when, Host, CORS, the address.
+func (t routes) handler() http.Handler {
+	mux := http.NewServeMux()
+	for path, h := range t.open {
+		mux.Handle(path, cors(h, func(string) bool { return true }, true))
+	}
+	for path, s := range t.servers {
+		mux.Handle(path, cors(s, s.AllowsOrigin, false))
+	}
+	for pattern, h := range t.pages {
+		mux.Handle(pattern, h)
+	}
+	// Everything else is a JSON 404, for programs that read what they get (and HTML is what breaks them).
+	mux.Handle("/", cors(http.HandlerFunc(notFound), func(string) bool { return true }, true))
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r = request.Begin(r, t.now, t.trusted)
+		w.Header().Set("X-Request-Id", request.From(r.Context()).ID)
+		if _, ok := t.hosts[r.Host]; !ok {
+			// A page that rebinds its own name to this address still sends its own name.
+			authserver.WriteError(w, &oauth.Error{Status: http.StatusMisdirectedRequest, Code: "invalid_request", Reason: "host", Description: "this server is not known under that name; --public-url says which name it has"}, request.From(r.Context()).ID)
+			return
+		}
+		mux.ServeHTTP(w, r)
+	})
+}
+
+func notFound(w http.ResponseWriter, r *http.Request) {
+	authserver.WriteError(w, &oauth.Error{Status: http.StatusNotFound, Code: "not_found", Reason: "path", Description: "there is nothing at this address"}, request.From(r.Context()).ID)
+}
+
+// The headers that pages of other origins may send and read. What stands in the list of MCP clients' needs is all here:
+// without WWW-Authenticate a page cannot even learn that it must sign in.
+const (
+	allowedHeaders = "authorization, content-type, accept, last-event-id, mcp-protocol-version, mcp-session-id, mcp-method, mcp-name, dpop"
+	exposedHeaders = "www-authenticate, mcp-session-id, mcp-protocol-version, dpop-nonce, retry-after, doorward-receipt, x-request-id"
+)
+
+// cors stands outside everything, so that refusals can be read too. anyone: no credentials are involved, * will do.
+func cors(next http.Handler, allows func(origin string) bool, anyone bool) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h, origin := w.Header(), r.Header.Get("Origin")
+		switch {
+		case anyone:
+			h.Set("Access-Control-Allow-Origin", "*")
+		case origin != "" && allows(origin):
+			h.Set("Access-Control-Allow-Origin", origin)
+			h.Set("Vary", "Origin")
+		default:
+			h.Set("Vary", "Origin")
+		}
+		h.Set("Access-Control-Expose-Headers", exposedHeaders)
+		if r.Method == http.MethodOptions && r.Header.Get("Access-Control-Request-Method") != "" {
+			h.Set("Access-Control-Allow-Methods", "GET, POST, DELETE, OPTIONS")
+			h.Set("Access-Control-Allow-Headers", allowedHeaders+parameters(r))
+			h.Set("Access-Control-Max-Age", "600")
+			w.WriteHeader(http.StatusNoContent)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// parameters are the Mcp-Param- headers that a preflight asks for: their names are the tools' own.
+func parameters(r *http.Request) string {
+	var b strings.Builder
+	for name := range strings.SplitSeq(r.Header.Get("Access-Control-Request-Headers"), ",") {
+		name = strings.ToLower(strings.TrimSpace(name))
+		if strings.HasPrefix(name, "mcp-param-") && !strings.ContainsFunc(name, notToken) {
+			b.WriteString(", " + name)
+		}
+	}
+	return b.String()
+}
+
+func notToken(r rune) bool {
+	return !(r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || r == '-' || r == '_' || r == '.')
+}
