@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/doorward-mcp/doorward/audit"
@@ -30,7 +31,14 @@ func (s *Server) Remembered(ctx context.Context, now time.Time, p Pending, c oau
 	if p.SignedIn == nil || !rememberable(c, p.Redirect) {
 		return nil, nil
 	}
-	return s.c.Store.Consents.Consent(ctx, now, p.SignedIn.Principal, c, resource)
+	return s.c.Store.Consents.Consent(ctx, now, p.SignedIn.Principal, agreed(c, p.Redirect), resource)
+}
+
+// agreed is c with the address first that the page named as where the code goes. Consent to one of a client's addresses
+// is none to another: the others may be somebody else's, whom the person never saw.
+func agreed(c oauth.Client, redirect string) oauth.Client {
+	c.RedirectURIs = slices.Concat([]string{redirect}, c.RedirectURIs)
+	return c
 }
 
 func (s *Server) lacking(ctx context.Context, now time.Time, p Pending, c oauth.Client) (bool, error) {
@@ -65,7 +73,7 @@ func (s *Server) Allow(w http.ResponseWriter, r *http.Request, p Pending) error 
 			return audit.Outcome{}, nil
 		}
 		for _, resource := range p.Resources {
-			if err := s.c.Store.Consents.Remember(ctx, in, in.Now().Add(s.c.Consent), p.SignedIn.Principal, c, resource, p.Scopes); err != nil {
+			if err := s.c.Store.Consents.Remember(ctx, in, in.Now().Add(s.c.Consent), p.SignedIn.Principal, agreed(c, p.Redirect), resource, p.Scopes); err != nil {
 				return audit.Outcome{}, err
 			}
 		}

@@ -35,12 +35,13 @@ func (g *Guard) Protect(next http.Handler) http.Handler {
 	})
 }
 
-// forward is r with the judged body, without credentials, and with the call in its context.
+// forward is r with the judged body, without credentials or what only a gateway may say, and with the call in its context.
 func (c Call) forward(r *http.Request) *http.Request {
 	r = r.WithContext(context.WithValue(r.Context(), key{}, c))
 	r.Header = r.Header.Clone()
 	r.Header.Del("Authorization")
 	r.Header.Del("Cookie")
+	r.Header.Del("Doorward-Caller")
 	if c.Message.Body != nil {
 		r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(c.Message.Body)), int64(len(c.Message.Body))
 	}

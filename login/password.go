@@ -65,16 +65,20 @@ func verifyPassword(hash string, pw token.Secret) bool {
 // nobody is hashed against when there is no such person, so that a name's existence cannot be timed.
 var nobody = fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", argon2.Version, memory, passes, lanes)
 
-// checks hashes behind a semaphore: each hash takes 46 MiB, and a flood of sign-ins must not take the machine.
-func (l *Login) checks(ctx context.Context, hash string, pw token.Secret) (bool, error) {
+// enter waits for a place to hash: each hash takes 46 MiB, and a flood of sign-ins must not take the machine.
+func (l *Login) enter(ctx context.Context) (leave func(), err error) {
 	select {
 	case l.hashing <- struct{}{}:
-		defer func() { <-l.hashing }()
+		return func() { <-l.hashing }, nil
 	case <-ctx.Done():
-		return false, ctx.Err()
+		return nil, ctx.Err()
 	}
+}
+
+// checks is verifyPassword, as slow for nobody's hash as for somebody's.
+func checks(hash string, pw token.Secret) bool {
 	if hash == "" {
 		hash = nobody
 	}
-	return len(pw.Reveal()) <= maxPassword && verifyPassword(hash, pw), nil
+	return len(pw.Reveal()) <= maxPassword && verifyPassword(hash, pw)
 }

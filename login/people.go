@@ -44,12 +44,15 @@ func (l *Login) MakeLink(ctx context.Context, now time.Time, name string) (token
 	return token.NewSecret(secret), nil
 }
 
+// maxName is how long a name may be, in bytes.
+const maxName = 64
+
 // checkName keeps names to what can be typed and cannot be taken for another.
 func checkName(name string) error {
 	bad := func(r rune) bool {
 		return !(r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || strings.ContainsRune("._-@+", r))
 	}
-	if name == "" || len(name) > 64 || strings.ContainsFunc(name, bad) {
+	if name == "" || len(name) > maxName || strings.ContainsFunc(name, bad) {
 		return fmt.Errorf("%w: %q; a name is 1 to 64 of a-z, 0-9 and . _ - @ +", ErrName, name)
 	}
 	return nil

@@ -31,6 +31,12 @@ func (l *Login) Current(r *http.Request) (Session, error) {
 // Password signs in; the cookie is set on w. A wrong name and a wrong password are one error and take the same time.
 func (l *Login) Password(w http.ResponseWriter, r *http.Request, name string, pw token.Secret) (Session, error) {
 	info := request.From(r.Context())
+	leave, err := l.enter(r.Context())
+	if err != nil {
+		return Session{}, err
+	}
+	defer leave()
+	// Asked only now, when the tries before this one have been counted: a thousand at once are not a thousand free ones.
 	if wait := l.throttle.wait(info.Now, info.Client, name); wait > 0 {
 		seconds := int(wait/time.Second) + 1
 		return Session{}, l.refused(r, "", &oauth.Error{Status: 429, Code: "temporarily_unavailable", Reason: "throttled", RetryAfter: seconds,
@@ -40,11 +46,7 @@ func (l *Login) Password(w http.ResponseWriter, r *http.Request, name string, pw
 	if err != nil && !errors.Is(err, ErrNotFound) {
 		return Session{}, err
 	}
-	ok, err := l.checks(r.Context(), p.Password, pw)
-	if err != nil {
-		return Session{}, err
-	}
-	if !ok || p.Password == "" || p.Disabled {
+	if !checks(p.Password, pw) || p.Password == "" || p.Disabled {
 		l.throttle.fail(info.Now, info.Client, name)
 		return Session{}, l.refused(r, p.Name, &oauth.Error{Status: 403, Code: "access_denied", Reason: "password", Description: "the user name or the password is wrong"})
 	}
@@ -97,17 +99,25 @@ func (l *Login) start(w http.ResponseWriter, r *http.Request, code audit.Code, w
 	return s, nil
 }
 
-// SignOut ends this browser's session.
+// SignOut ends this browser's session. Without one it does nothing and records nothing: its record is kept in memory
+// when the log is full, which a stranger with a cookie of his own making must not be able to fill.
 func (l *Login) SignOut(w http.ResponseWriter, r *http.Request) error {
 	c, err := r.Cookie(l.c.Cookie("session"))
 	if err != nil {
 		return nil
 	}
+	s, err := l.Current(r)
+	if err != nil {
+		return err
+	}
+	http.SetCookie(w, l.cookie("", -1))
+	if s.Nobody() {
+		return nil
+	}
 	info := request.From(r.Context())
-	_, err = l.c.Log.Do(r.Context(), audit.Record{Code: audit.SignedOut, Now: info.Now, Request: info.ID, Client: info.Client}, func(ctx context.Context, in audit.Intent) (audit.Outcome, error) {
+	_, err = l.c.Log.Do(r.Context(), audit.Record{Code: audit.SignedOut, Now: info.Now, Request: info.ID, Client: info.Client, Subject: s.Principal}, func(ctx context.Context, in audit.Intent) (audit.Outcome, error) {
 		return audit.Outcome{}, l.c.Sessions.End(ctx, in, sha256.Sum256([]byte(c.Value)))
 	})
-	http.SetCookie(w, l.cookie("", -1))
 	return err
 }
 

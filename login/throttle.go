@@ -32,7 +32,7 @@ func newThrottle() *throttle {
 
 // wait is how long a try must still wait at now; 0: go ahead.
 func (t *throttle) wait(now time.Time, source netip.Addr, name string) time.Duration {
-	return max(t.left(now, "source "+prefix(source), sourceMost), t.left(now, "name "+name, nameMost))
+	return max(t.left(now, "source "+prefix(source), sourceMost), t.left(now, nameKey(name), nameMost))
 }
 
 func (t *throttle) left(now time.Time, key string, most time.Duration) time.Duration {
@@ -46,7 +46,7 @@ func (t *throttle) left(now time.Time, key string, most time.Duration) time.Dura
 
 // fail counts a wrong try; clear forgets those of a source and name after a right one.
 func (t *throttle) fail(now time.Time, source netip.Addr, name string) {
-	for _, key := range []string{"source " + prefix(source), "name " + name} {
+	for _, key := range []string{"source " + prefix(source), nameKey(name)} {
 		t.failed.Compute(key, func(old failures, found bool) (failures, otter.ComputeOp) {
 			if !found || now.Sub(old.last) >= forget {
 				old = failures{}
@@ -58,8 +58,11 @@ func (t *throttle) fail(now time.Time, source netip.Addr, name string) {
 
 func (t *throttle) clear(source netip.Addr, name string) {
 	t.failed.Invalidate("source " + prefix(source))
-	t.failed.Invalidate("name " + name)
+	t.failed.Invalidate(nameKey(name))
 }
+
+// nameKey is bounded: what is longer is nobody's name, and must not fill the memory.
+func nameKey(name string) string { return "name " + name[:min(len(name), maxName+1)] }
 
 // prefix is an address as one source: an IPv6 host has a whole /64.
 func prefix(a netip.Addr) string {

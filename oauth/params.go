@@ -23,7 +23,7 @@ func ReadParams(encoded string) (Params, error) {
 	}
 	for name, all := range values {
 		if len(all) > 1 && !slices.Contains(repeatable, name) {
-			return Params{}, InvalidRequest("repeated_parameter", fmt.Sprintf("the parameter %q stands more than once", printable(name)))
+			return Params{}, InvalidRequest("repeated_parameter", fmt.Sprintf("the parameter %s stands more than once", printable(name)))
 		}
 		if all = slices.DeleteFunc(all, func(v string) bool { return v == "" }); len(all) == 0 {
 			delete(values, name)

@@ -55,7 +55,7 @@ func (r Resource) InitialScopes() Scopes {
 func CanonicalResource(uri string) (string, error) {
 	u, err := url.Parse(uri)
 	if err != nil || u.Scheme == "" || u.Host == "" || u.Opaque != "" || strings.Contains(uri, "#") || u.User != nil || len(uri) > 2048 {
-		return "", InvalidTarget("malformed_resource", fmt.Sprintf("the resource %q is not an absolute URI without a fragment", printable(uri)))
+		return "", InvalidTarget("malformed_resource", fmt.Sprintf("the resource %s is not an absolute URI without a fragment", printable(uri)))
 	}
 	u.Scheme, u.Host = strings.ToLower(u.Scheme), strings.ToLower(u.Host)
 	if u.Scheme == "https" {

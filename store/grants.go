@@ -98,10 +98,12 @@ func (s Grants) Revoke(ctx context.Context, in audit.Intent, id string) error {
 const longest = 25 * time.Hour
 
 func revokeGrant(tx *sql.Tx, now time.Time, id string) error {
-	if _, err := tx.Exec("UPDATE grants SET revoked = $1 WHERE id = $2 AND revoked = 0", millis(now), id); err != nil {
+	ended, err := changed(tx.Exec("UPDATE grants SET revoked = $1 WHERE id = $2 AND revoked = 0", millis(now), id))
+	if err != nil || !ended { // it has ended before, with its row: whoever repeats himself makes no second one
 		return err
 	}
-	return addRevocation(tx, token.Revocation{Grant: id, NotBefore: now.Add(time.Second), Until: now.Add(longest)})
+	// Nothing is issued under a grant that has ended, so every token of it is hit, also one of a replica whose clock is ahead.
+	return addRevocation(tx, token.Revocation{Grant: id, NotBefore: now.Add(longest), Until: now.Add(longest)})
 }
 
 // Find is authserver.Grants'.

@@ -2,8 +2,9 @@ package store
 
 import (
 	"context"
-	"crypto/rand"
+	"crypto/sha256"
 	"database/sql"
+	"encoding/hex"
 	"errors"
 	"sync"
 	"sync/atomic"
@@ -50,10 +51,12 @@ func (r *Revocations) Revoke(ctx context.Context, in audit.Intent, x token.Revoc
 	return r.load(ctx)
 }
 
+// addRevocation writes a row, unless the same one stands there already: its id is the digest of what it says.
 func addRevocation(tx *sql.Tx, x token.Revocation) error {
-	_, err := tx.Exec("INSERT INTO revocations (id, grant_, client, jti, issuer, subject, actor_issuer, actor_subject, not_before, until_) VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10)",
-		rand.Text(), x.Grant, x.Client, x.ID, x.Subject.Issuer, x.Subject.Subject, x.Actor.Issuer, x.Actor.Subject, millis(x.NotBefore), millis(x.Until))
-	if err != nil {
+	sum := sha256.Sum256([]byte(text(x)))
+	added, err := changed(tx.Exec("INSERT INTO revocations (id, grant_, client, jti, issuer, subject, actor_issuer, actor_subject, not_before, until_) VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10) ON CONFLICT (id) DO NOTHING",
+		hex.EncodeToString(sum[:]), x.Grant, x.Client, x.ID, x.Subject.Issuer, x.Subject.Subject, x.Actor.Issuer, x.Actor.Subject, millis(x.NotBefore), millis(x.Until)))
+	if err != nil || !added {
 		return err
 	}
 	_, err = tx.Exec("UPDATE counters SET value = value + 1 WHERE name = 'revocations'")

@@ -31,6 +31,7 @@ func TestMain(m *testing.M) {
 		"doorward": main,
 		"person":   personMain,
 		"upstream": upstreamMain,
+		"tofile":   toFile,
 	})
 }
 
@@ -88,7 +89,8 @@ func protect(t testing.TB, args ...string) *server {
 func (s *server) start(env ...string) {
 	s.t.Helper()
 	s.command = exec.Command("doorward", s.args...)
-	s.command.Env = append(os.Environ(), env...)
+	// The race detector makes a program wait a second at its end, unless it is told not to.
+	s.command.Env = append(append(os.Environ(), "GORACE=atexit_sleep_ms=0"), env...)
 	s.stderr = &lockedBuffer{}
 	s.command.Stderr = s.stderr
 	out, err := s.command.StdoutPipe()

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -14,6 +13,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/mattn/go-isatty"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/doorward-mcp/doorward/client"
@@ -33,6 +33,8 @@ type remote struct {
 	CallbackPort int           `placeholder:"PORT" help:"Port of the loopback address that the browser returns to. By default a free one."`
 	CAFile       string        `placeholder:"FILE" help:"Certificate authority to trust besides the system's, PEM."`
 	Timeout      time.Duration `default:"5m" help:"How long to wait for the sign-in."`
+
+	heard *refusals // set by connect
 }
 
 // connect makes an MCP session with the server, signing in when it asks for that.
@@ -41,8 +43,9 @@ func (r *remote) connect(ctx context.Context, s streams) (*mcp.ClientSession, er
 	if err != nil {
 		return nil, err
 	}
+	r.heard = &refusals{base: t}
 	c := mcp.NewClient(&mcp.Implementation{Name: "doorward", Version: "1"}, &mcp.ClientOptions{Capabilities: &mcp.ClientCapabilities{}, Logger: slog.New(slog.DiscardHandler)})
-	session, err := c.Connect(ctx, &mcp.StreamableClientTransport{Endpoint: r.URL, HTTPClient: &http.Client{Transport: t}, DisableStandaloneSSE: true, MaxRetries: -1}, nil)
+	session, err := c.Connect(ctx, &mcp.StreamableClientTransport{Endpoint: r.URL, HTTPClient: &http.Client{Transport: r.heard}, DisableStandaloneSSE: true, MaxRetries: -1}, nil)
 	if err != nil {
 		return nil, r.explain(err)
 	}
@@ -108,43 +111,24 @@ func (r *remote) secret() (token.Secret, error) {
 	return token.NewSecret(text), nil
 }
 
-// browser opens the sign-in address, and prints it first: a browser may open where nobody looks.
+// browser shows the sign-in address.
 func (r *remote) browser(s streams) func(context.Context, string) error {
-	return func(ctx context.Context, address string) error {
-		if r.NoBrowser {
-			_, err := fmt.Fprintf(s.err, "Sign in at:\n%s\n", address)
-			return err
-		}
-		_, _ = fmt.Fprintf(s.err, "Opening the browser. If nothing opens, sign in at:\n%s\n", address)
-		_ = client.Open(ctx, address) // the address is printed: whoever sees it can open it
-		return nil
+	if !r.NoBrowser {
+		return client.Show(s.err)
+	}
+	return func(_ context.Context, address string) error {
+		_, err := fmt.Fprintf(s.err, "Open this address to sign in:\n\n%s\n\n", address)
+		return err
 	}
 }
 
 // prompt takes the address that the browser ended at, for people whose browser runs on another machine. Only a terminal
 // is asked: standard input may be the arguments of the call.
 func prompt(s streams) func(context.Context, string) (string, error) {
-	in, ok := s.in.(*os.File)
-	if !ok {
-		return nil
+	if in, ok := s.in.(*os.File); ok && isatty.IsTerminal(in.Fd()) {
+		return client.Ask(in, s.err)
 	}
-	if info, err := in.Stat(); err != nil || info.Mode()&os.ModeCharDevice == 0 || info.Name() == "null" {
-		return nil
-	}
-	return func(ctx context.Context, _ string) (string, error) {
-		_, _ = fmt.Fprintln(s.err, "If the browser cannot come back to this machine, paste the address that it ended at:")
-		line := make(chan string, 1)
-		go func() {
-			text, _ := bufio.NewReader(in).ReadString('\n')
-			line <- text
-		}()
-		select {
-		case text := <-line:
-			return text, nil
-		case <-ctx.Done():
-			return "", ctx.Err()
-		}
-	}
+	return nil
 }
 
 // explain gives an error its exit status and the next step.
@@ -158,6 +142,9 @@ func (r *remote) explain(err error) error {
 		return failed{exitUnreachable, fmt.Errorf("%s does not answer: %w", r.URL, err)}
 	case errors.Is(err, io.EOF), errors.Is(err, context.Canceled):
 		return failed{exitUnreachable, err}
+	}
+	if said := r.heard.last(); said != "" {
+		return failed{exitNo, fmt.Errorf("%s: %s (%w)", r.URL, said, err)}
 	}
 	return failed{exitNo, fmt.Errorf("%s: %w", r.URL, err)}
 }

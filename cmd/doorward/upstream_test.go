@@ -58,8 +58,39 @@ func (u *recorder) all() []received {
 	return append([]received(nil), u.seen...)
 }
 
-// upstreamMain is a command of scripts: an MCP server over HTTP that prints its address.
+// upstreamMain is a command of scripts: upstream FILE serves an MCP server over HTTP, without any protection, at the
+// address whose port it is given, until it is ended. It answers every request with the Authorization header that it got.
 func upstreamMain() {
-	fmt.Fprintln(os.Stderr, "upstream: not a command yet")
-	os.Exit(2)
+	if len(os.Args) != 2 {
+		fmt.Fprintln(os.Stderr, "usage: upstream HOST:PORT")
+		os.Exit(2)
+	}
+	err := http.ListenAndServe(os.Args[1], http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = w.Write(scripted(body, r.Header.Get("Authorization")))
+	}))
+	fmt.Fprintln(os.Stderr, "upstream:", err)
+	os.Exit(1)
+}
+
+// scripted is the answer of a small MCP server with one tool, key, that tells the key that it was called with.
+func scripted(body []byte, key string) []byte {
+	var m struct {
+		ID     json.RawMessage `json:"id"`
+		Method string          `json:"method"`
+	}
+	_ = json.Unmarshal(body, &m)
+	result := map[string]any{
+		"initialize": map[string]any{"protocolVersion": "2025-11-25", "capabilities": map[string]any{"tools": map[string]any{}}, "serverInfo": map[string]string{"name": "scripted", "version": "1"}},
+		"tools/list": map[string]any{"tools": []any{map[string]any{"name": "key", "inputSchema": map[string]string{"type": "object"}}}},
+		"tools/call": map[string]any{"content": []any{map[string]string{"type": "text", "text": "the key is " + key}}},
+	}[m.Method]
+	answer := map[string]any{"jsonrpc": "2.0", "id": m.ID, "result": result}
+	if result == nil {
+		delete(answer, "result")
+		answer["error"] = map[string]any{"code": -32601, "message": "no such method"}
+	}
+	b, _ := json.Marshal(answer)
+	return b
 }

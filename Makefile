@@ -1,0 +1,66 @@
+# Every target prints its time and, when something is missing, its name; `make deps` installs it.
+# `make test` is enough on a fresh machine.
+
+SHELL      := bash
+timed      := testdata/tools/timed
+need       := testdata/tools/need
+BUILDFLAGS := -trimpath -ldflags='-s -w'
+
+# Tests skip what needs a tool that is not installed, unless DOORWARD_REQUIRE names it: then they fail.
+# A list with commas, of: postgres, node, chromium. docs/decisions/0001-tooling.md says more.
+export DOORWARD_REQUIRE ?= postgres,node,chromium
+
+SHARD      ?= 1/1
+FUZZTIME   ?= 30s
+CRASHES    ?= 100
+SOAK       ?= 30m
+
+.PHONY: deps build test lint conformance conformance-client browser sabotage bench fuzz crash soak clean
+
+deps:
+	@$(timed) deps testdata/tools/deps
+
+build:
+	@$(need) go
+	@CGO_ENABLED=0 $(timed) build go build $(BUILDFLAGS) -o bin/doorward ./cmd/doorward
+
+test: deps
+	@$(timed) test testdata/tools/test
+
+lint:
+	@$(need) go git
+	@$(timed) lint testdata/tools/lint
+
+conformance-client:
+	@$(need) go
+	@CGO_ENABLED=0 $(timed) conformance-client go build $(BUILDFLAGS) -o bin/conformance-client ./testdata/conformance/client
+
+conformance: build conformance-client
+	@$(need) node npm-packages
+	@$(timed) conformance testdata/tools/in interop go test -tags=conformance -count=1 -timeout=20m ./conformance
+
+browser: build
+	@$(need) node npm-packages chromium
+	@$(timed) browser testdata/tools/browser
+
+sabotage:
+	@$(need) go git
+	@$(timed) sabotage go run ./testdata/sabotage/run -shard=$(SHARD)
+
+bench: build
+	@$(timed) bench testdata/tools/in interop go run ./bench
+
+fuzz:
+	@$(need) go
+	@$(timed) fuzz testdata/tools/fuzz $(FUZZTIME)
+
+# Both are the long forms of tests that `make test` runs short.
+crash: build
+	@$(need) postgres
+	@DOORWARD_CRASHES=$(CRASHES) $(timed) crash go test -count=1 -timeout=2h -run=Crash ./...
+
+soak: build
+	@DOORWARD_SOAK=$(SOAK) $(timed) soak go test -count=1 -timeout=24h -run=Soak ./...
+
+clean:
+	rm -rf bin results

@@ -1,0 +1,88 @@
+//go:build conformance
+
+package conformance
+
+import (
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// everythingServer starts the go-sdk's own conformance server. It speaks the revisions with sessions, or the one without.
+func everythingServer(t *testing.T, stateless bool) string {
+	t.Helper()
+	program := filepath.Join(t.TempDir(), "everything-server")
+	build := exec.Command("go", "build", "-o", program, "github.com/modelcontextprotocol/go-sdk/conformance/everything-server")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("building the go-sdk's conformance server: %v\n%s", err, out)
+	}
+	address := freeAddress(t)
+	args := []string{"-http=" + address}
+	if !stateless {
+		args = append(args, "-stateless=false")
+	}
+	start(t, filepath.Join(t.TempDir(), "log"), program, args...)
+	serves(t, address)
+	return "http://" + address + "/mcp"
+}
+
+func TestServer20251125(t *testing.T) { serverRevision(t, "2025-11-25", false) }
+
+func TestServer20260728(t *testing.T) { serverRevision(t, "2026-07-28", true) }
+
+// serverRevision holds the verdicts that a server gets through the gateway against those that it gets without it.
+func serverRevision(t *testing.T, revision string, stateless bool) {
+	upstream := everythingServer(t, stateless)
+	direct := map[string][]string{} // :: scenario → verdicts
+	scenarios := required(t, revision, "server")
+	t.Run("direct", func(t *testing.T) {
+		for _, s := range scenarios {
+			t.Run(s.name, func(t *testing.T) {
+				r := conformance(t.Context(), "direct", revision, s.name, nil, "server", "--force", "--url", upstream)
+				direct[s.name] = summary(r)
+				if s.unscored == "" {
+					judged.judge(t, r)
+				}
+			})
+		}
+	})
+	t.Run("gateway", func(t *testing.T) {
+		i := protect(t, upstream)
+		f, address := forward(t, i)
+		for _, s := range scenarios {
+			t.Run(s.name, func(t *testing.T) {
+				r := conformance(t.Context(), "server", revision, s.name, nil, "server", "--force", "--url", address)
+				if got := summary(r); !slices.Equal(got, direct[s.name]) {
+					t.Errorf("through the gateway:\n  %s\nwithout it:\n  %s\nthe suite wrote:\n%s",
+						strings.Join(got, "\n  "), strings.Join(direct[s.name], "\n  "), r.output)
+				}
+				if s.unscored != "" {
+					judged.show(r, s.unscored)
+					return
+				}
+				judged.judge(t, r)
+			})
+		}
+		if f.judged == 0 {
+			t.Error("no request came through the forwarder")
+		}
+		for _, fault := range f.faults {
+			t.Error(fault)
+		}
+	})
+	t.Cleanup(func() { judged.stale(t, "server", revision) })
+}
+
+// summary is what must be the same with the gateway and without it: which checks were made, and how each ended.
+func summary(r run) []string {
+	var all []string
+	for _, c := range r.checks {
+		if c.Status != "INFO" {
+			all = append(all, c.ID+" "+c.Status)
+		}
+	}
+	slices.Sort(all)
+	return all
+}
