@@ -21,7 +21,7 @@ const module = "github.com/doorward-mcp/doorward"
 // layers is the architecture: a package may import packages on lines above its own, never its own line, never below.
 // Each line ends in its name. A sub-directory is a package of its own; "." is the root package.
 const layers = `
-	oauth  mcp  audit/verify  internal/request                                                     words
+	oauth  mcp  audit/verify  internal/request  internal/crash                                     words
 	token  internal/fetch  seal                                                                    trust
 	grant  delegation  policy  audit  provider                                                     judgement
 	policy/cedar  policy/authzen  client  guard  authserver  registration  login  account  stdio   roles

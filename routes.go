@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/doorward-mcp/doorward/authserver"
+	"github.com/doorward-mcp/doorward/internal/crash"
 	"github.com/doorward-mcp/doorward/internal/request"
 	"github.com/doorward-mcp/doorward/oauth"
 )
@@ -44,12 +45,14 @@ func (t routes) handler() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		r = request.Begin(r, t.now, t.trusted)
 		w.Header().Set("X-Request-Id", request.From(r.Context()).ID)
+		hasten(w, r, bodyTime)
 		if _, ok := t.hosts[r.Host]; !ok {
 			// A page that rebinds its own name to this address still sends its own name.
 			authserver.WriteError(w, &oauth.Error{Status: http.StatusMisdirectedRequest, Code: "invalid_request", Reason: "host", Description: "this server is not known under that name; --public-url says which name it has"}, request.From(r.Context()).ID)
 			return
 		}
 		mux.ServeHTTP(w, r)
+		crash.Point("before the answer is sent")
 	})
 }
 

@@ -13,6 +13,8 @@ import (
 	"github.com/doorward-mcp/doorward/config"
 	"github.com/doorward-mcp/doorward/demo"
 	"github.com/doorward-mcp/doorward/gateway"
+	"github.com/doorward-mcp/doorward/guard"
+	"github.com/doorward-mcp/doorward/stdio"
 )
 
 func (i *Installation) names() []string { return slices.Sorted(maps.Keys(i.c.Servers)) }
@@ -33,6 +35,10 @@ func (i *Installation) upstream(name string, s config.Server) (gateway.Upstream,
 			return nil, nil, fmt.Errorf("%q is not an http or https address", s.URL)
 		}
 		return gateway.HTTP(to, gateway.Transport()), credential(s.URL), nil
+	case len(s.Command) > 0:
+		pool := &stdio.Pool{Command: s.Command, Env: s.Environment, Log: i.e.Slog.With("server", name)}
+		i.closing = append(i.closing, pool.Close)
+		return func(c guard.Call) http.RoundTripper { return pool.For(c.Caller, c.Message) }, credential("doorward:stdio:" + name), nil
 	case s.Demo:
 		upstream, err := i.inProcess(demo.Handler())
 		return upstream, credential("doorward:demo"), err

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/doorward-mcp/doorward/audit"
+	"github.com/doorward-mcp/doorward/internal/crash"
 	"github.com/doorward-mcp/doorward/seal"
 )
 
@@ -89,8 +90,8 @@ func (db *DB) change(ctx context.Context, fn func(*sql.Tx) error) error {
 	if err := fn(tx); err != nil {
 		return errors.Join(err, tx.Rollback())
 	}
-	crashPoint("before commit")
-	defer crashPoint("after commit")
+	crash.Point("before commit")
+	defer crash.Point("after commit")
 	return tx.Commit()
 }
 

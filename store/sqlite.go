@@ -12,6 +12,8 @@ import (
 
 	"modernc.org/sqlite"
 	sqlitelib "modernc.org/sqlite/lib"
+
+	"github.com/doorward-mcp/doorward/internal/crash"
 )
 
 // applicationID marks a file as ours. https://sqlite.org/fileformat.html, section 1.3.17; the letters DWRD.
@@ -100,9 +102,12 @@ func damaged(path string, err error) error {
 // commit costs is the disk's answer, which is the same for one act and for a hundred.
 type writer struct {
 	db   *sql.DB
-	jobs chan job
+	jobs chan job      // never closed: whoever still sends when the end comes gets errEnded
+	stop chan struct{} // closed when no more jobs are taken
 	done chan struct{} // closed when the writer has ended
 }
+
+var errEnded = errors.New("the database has been closed")
 
 type job struct {
 	ctx    context.Context
@@ -113,13 +118,13 @@ type job struct {
 const joined = 128 // acts in one commit, at most
 
 func newWriter(db *sql.DB) *writer {
-	w := &writer{db, make(chan job), make(chan struct{})}
+	w := &writer{db, make(chan job), make(chan struct{}), make(chan struct{})}
 	go w.run()
 	return w
 }
 
 func (w *writer) close() {
-	close(w.jobs)
+	close(w.stop)
 	<-w.done
 }
 
@@ -130,6 +135,8 @@ func (w *writer) do(ctx context.Context, fn func(*sql.Tx) error) error {
 	select {
 	case w.jobs <- j:
 		return <-j.result
+	case <-w.stop:
+		return errEnded
 	case <-ctx.Done():
 		return ctx.Err()
 	}
@@ -138,20 +145,28 @@ func (w *writer) do(ctx context.Context, fn func(*sql.Tx) error) error {
 func (w *writer) run() {
 	defer close(w.done)
 	defer w.db.Close()
-	for first := range w.jobs {
-		batch := append(make([]job, 0, 8), first)
-		for more := true; more && len(batch) < joined; {
-			select {
-			case j, ok := <-w.jobs:
-				if more = ok; ok {
-					batch = append(batch, j)
-				}
-			default:
-				more = false
-			}
+	for {
+		select {
+		case first := <-w.jobs:
+			w.commit(w.join(first))
+		case <-w.stop:
+			return
 		}
-		w.commit(batch)
 	}
+}
+
+// join is first and what else waits.
+func (w *writer) join(first job) []job {
+	batch := append(make([]job, 0, 8), first)
+	for len(batch) < joined {
+		select {
+		case j := <-w.jobs:
+			batch = append(batch, j)
+		default:
+			return batch
+		}
+	}
+	return batch
 }
 
 // commit runs a batch in one transaction, each act in a savepoint of its own, and answers when it is durable.
@@ -181,8 +196,8 @@ func (w *writer) transact(batch []job, errs []error) error {
 			return errors.Join(err, tx.Rollback())
 		}
 	}
-	crashPoint("before commit")
-	defer crashPoint("after commit")
+	crash.Point("before commit")
+	defer crash.Point("after commit")
 	return tx.Commit()
 }
 

@@ -28,10 +28,11 @@ import (
 // TestMain makes the program itself a command of the tests: scripts and attacks run the built binary.
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
-		"doorward": main,
-		"person":   personMain,
-		"upstream": upstreamMain,
-		"tofile":   toFile,
+		"doorward":    main,
+		"person":      personMain,
+		"upstream":    upstreamMain,
+		"tofile":      toFile,
+		"stdioserver": stdioServerMain,
 	})
 }
 
@@ -42,6 +43,7 @@ type server struct {
 	command *exec.Cmd
 	stderr  *lockedBuffer
 	args    []string
+	program string // empty: doorward
 }
 
 // lockedBuffer is what a process writes, readable while it runs.
@@ -88,9 +90,21 @@ func protect(t testing.TB, args ...string) *server {
 
 func (s *server) start(env ...string) {
 	s.t.Helper()
-	s.command = exec.Command("doorward", s.args...)
-	// The race detector makes a program wait a second at its end, unless it is told not to.
-	s.command.Env = append(append(os.Environ(), "GORACE=atexit_sleep_ms=0"), env...)
+	if !s.tryStart(env...) {
+		_ = s.command.Wait()
+		s.t.Fatalf("doorward did not start\n%s", s.stderr)
+	}
+}
+
+// tryStart reports whether the process came so far as to say that it serves.
+func (s *server) tryStart(env ...string) bool {
+	s.t.Helper()
+	program := s.program
+	if program == "" {
+		program = "doorward"
+	}
+	s.command = exec.Command(program, s.args...)
+	s.command.Env = append(os.Environ(), env...)
 	s.stderr = &lockedBuffer{}
 	s.command.Stderr = s.stderr
 	out, err := s.command.StdoutPipe()
@@ -101,13 +115,7 @@ func (s *server) start(env ...string) {
 		s.t.Fatal(err)
 	}
 	line, err := bufio.NewReader(out).ReadBytes('\n')
-	if err == nil {
-		err = json.Unmarshal(line, &s.ready)
-	}
-	if err != nil {
-		_ = s.command.Wait()
-		s.t.Fatalf("doorward did not start: %v\n%s\n%s", err, line, s.stderr)
-	}
+	return err == nil && json.Unmarshal(line, &s.ready) == nil
 }
 
 // stop ends the process as a person would, and fails the test if it did not end well.
@@ -122,7 +130,7 @@ func (s *server) stop() {
 	s.command = nil
 }
 
-// kill ends the process as a power cut does.
+// kill ends the process as a power cut does; one that has died is only waited for.
 func (s *server) kill() {
 	_ = s.command.Process.Kill()
 	_ = s.command.Wait()

@@ -75,7 +75,7 @@ func open(ctx context.Context, io streams, c config.Config) (*doorward.Installat
 	}
 	in, err := doorward.Open(ctx, c, doorward.Environment{
 		Box: box, Audit: audit.Slog(slog.NewJSONHandler(log, nil)), Lookup: lookup, Documents: documents,
-		Slog: slog.New(slog.NewTextHandler(io.err, &slog.HandlerOptions{Level: slog.LevelWarn})),
+		Slog: slog.New(slog.NewTextHandler(io.err, nil)),
 	})
 	switch {
 	case errors.Is(err, doorward.ErrOtherURL), errors.Is(err, store.ErrUnreadable), errors.Is(err, seal.ErrWrongKey), errors.Is(err, seal.ErrTampered):

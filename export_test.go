@@ -1,0 +1,4 @@
+package doorward
+
+// Hasten is what every request's body goes through, with the bound as an argument.
+var Hasten = hasten
