@@ -169,8 +169,9 @@ func (a *answer) send(b []byte) error {
 	return nil
 }
 
+// flushed sends on what was written, where the client waits for it: a plain answer goes out whole when it ends.
 func (a *answer) flushed() error {
-	if a.gone {
+	if a.gone || !streams(a.res) {
 		return nil
 	}
 	if err := a.flush(); err != nil {
