@@ -181,12 +181,16 @@ func (i *Installation) resources() (all []oauth.Resource) {
 }
 
 func (i *Installation) resource(s config.Server) oauth.Resource {
-	return oauth.Resource{URI: i.c.PublicURL + s.Path, Name: s.Name, Documentation: s.Documentation}
+	r := oauth.Resource{URI: i.c.PublicURL + s.Path, Name: s.Name, Documentation: s.Documentation}
+	if r.Documentation == "" {
+		r.Documentation = i.c.PublicURL + "/" // the page that says what is here and how to connect
+	}
+	return r
 }
 
 // openRoutes makes the servers and the list of addresses.
 func (i *Installation) openRoutes(clients *registration.Registry) error {
-	t := routes{hosts: hosts(i.c.PublicURL, i.c.Listen), open: i.as.Routes(), servers: map[string]protected{}, pages: i.pages.Routes(), now: i.e.Now}
+	t := routes{hosts: hosts(i.c.PublicURL, i.c.Listen), open: i.as.Routes(), servers: map[string]protected{}, pages: i.pages.Routes(), now: i.e.Now, log: i.log}
 	for path, h := range clients.Routes() {
 		t.open[path] = h
 	}

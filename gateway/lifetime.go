@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"time"
 
 	"github.com/doorward-mcp/doorward/guard"
 	"github.com/doorward-mcp/doorward/mcp"
@@ -21,11 +22,19 @@ var (
 // opened ends with it in every revision; a call of an older revision goes on when its client is gone (MCP 2025-11-25,
 // Transports: disconnection is not cancellation).
 func (s *Server) lifetime(ctx context.Context, c guard.Call) (context.Context, context.CancelCauseFunc) {
-	if !c.Message.Revision.ClosingCancels() && !opensStream(c) {
-		ctx = context.WithoutCancel(ctx)
+	if c.Message.Revision.ClosingCancels() || opensStream(c) {
+		return context.WithCancelCause(ctx)
 	}
-	return context.WithCancelCause(ctx)
+	life, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() { // the client is gone
+		late := time.AfterFunc(patience, func() { cancel(errGone) })
+		context.AfterFunc(life, func() { late.Stop() })
+	})
+	return life, func(cause error) { stop(); cancel(cause) }
 }
+
+// patience is how long a call may go on when nobody waits for it any more.
+const patience = 10 * time.Minute
 
 func opensStream(c guard.Call) bool {
 	for _, op := range c.Message.Operations {

@@ -82,6 +82,8 @@ func checkStatus(c guard.Call, res *http.Response) error {
 		why = "it refused the gateway's own credentials: does it need a key (--upstream-header)?"
 	case res.StatusCode >= 300 && res.StatusCode < 400:
 		why = fmt.Sprintf("it answered with a redirect (%d): is its address right?", res.StatusCode)
+	case mediaType(res) == "text/html":
+		why = "it answered with a web page, so it is no MCP server: is its address right? Most end in /mcp"
 	default:
 		return nil
 	}

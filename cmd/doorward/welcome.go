@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"net/url"
 	"strings"
 	"time"
@@ -33,7 +34,7 @@ func welcome(ctx context.Context, s streams, c config.Config, w doorward.Welcome
 		r.Password = &text
 	}
 	if down := upstreamDown(ctx, server); down != "" {
-		_, _ = fmt.Fprintf(s.err, "doorward: %s Calls are answered 502 until it does.\n", down)
+		_, _ = fmt.Fprintf(s.err, "doorward: %s Calls are answered 502 until that changes.\n", down)
 	}
 	if s.json {
 		return printJSON(s.out, r)
@@ -95,7 +96,8 @@ func snippet(v any) string {
 	return string(b)
 }
 
-// upstreamDown says that nothing listens at the upstream's address; empty if something does.
+// upstreamDown says what is wrong at the upstream's address, as far as that can be seen without calling it: nothing
+// listens there, or it is a web page. Empty: nothing is.
 func upstreamDown(ctx context.Context, s config.Server) string {
 	u, err := url.Parse(s.URL)
 	if s.URL == "" || err != nil {
@@ -111,6 +113,26 @@ func upstreamDown(ctx context.Context, s config.Server) string {
 		return fmt.Sprintf("the upstream %s does not answer yet.", s.URL)
 	}
 	_ = conn.Close()
+	return notMCP(ctx, s.URL)
+}
+
+// notMCP asks for a stream, which an MCP server gives or refuses, and which a web site answers with a page.
+func notMCP(ctx context.Context, address string) string {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		return ""
+	}
+	r.Header.Set("Accept", "text/event-stream")
+	res, err := http.DefaultTransport.RoundTrip(r)
+	if err != nil {
+		return ""
+	}
+	_ = res.Body.Close()
+	if strings.HasPrefix(res.Header.Get("Content-Type"), "text/html") {
+		return fmt.Sprintf("the upstream %s answers with a web page, so it is no MCP server: is its address right? Most end in /mcp.", address)
+	}
 	return ""
 }
 
