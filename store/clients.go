@@ -21,7 +21,7 @@ const clientColumns = "id, metadata, secret, issued"
 
 // Client is registration.Clients'.
 func (s Clients) Client(ctx context.Context, _ time.Time, id string) (oauth.Client, error) {
-	return scanClient(s.db.read.QueryRowContext(ctx, "SELECT "+clientColumns+" FROM clients WHERE id = $1", id))
+	return scanClient(s.db.row(ctx, "SELECT "+clientColumns+" FROM clients WHERE id = $1", id))
 }
 
 func scanClient(row *sql.Row) (c oauth.Client, err error) {
@@ -39,7 +39,7 @@ func scanClient(row *sql.Row) (c oauth.Client, err error) {
 
 // Register is registration.Clients'.
 func (s Clients) Register(ctx context.Context, in audit.Intent, c oauth.Client, fingerprint string, unused int) (oauth.Client, error) {
-	err := s.db.act(ctx, in, func(tx *sql.Tx, now time.Time) error {
+	err := s.db.act(ctx, in, func(tx tx, now time.Time) error {
 		same, err := scanClient(tx.QueryRow("SELECT "+clientColumns+" FROM clients WHERE fingerprint = $1", fingerprint))
 		if err == nil {
 			c = same
@@ -67,7 +67,7 @@ func (s Clients) Register(ctx context.Context, in audit.Intent, c oauth.Client, 
 }
 
 // again starts the time of an unused client anew: somebody has just been given its id.
-func again(tx *sql.Tx, now time.Time, id string) error {
+func again(tx tx, now time.Time, id string) error {
 	_, err := tx.Exec("UPDATE clients SET issued = $1 WHERE id = $2 AND used = 0", millis(now), id)
 	return err
 }

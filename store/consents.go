@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"crypto/sha256"
-	"database/sql"
 	"encoding/hex"
 	"time"
 
@@ -21,7 +20,7 @@ var _ authserver.Consents = Consents{}
 // Consent is authserver.Consents'.
 func (s Consents) Consent(ctx context.Context, now time.Time, p token.Principal, c oauth.Client, resource string) (oauth.Scopes, error) {
 	var scopes string
-	err := s.db.read.QueryRowContext(ctx, "SELECT scopes FROM consents WHERE issuer = $1 AND subject = $2 AND client = $3 AND resource = $4 AND fingerprint = $5 AND until_ > $6",
+	err := s.db.row(ctx, "SELECT scopes FROM consents WHERE issuer = $1 AND subject = $2 AND client = $3 AND resource = $4 AND fingerprint = $5 AND until_ > $6",
 		p.Issuer, p.Subject, c.ID, resource, consentedTo(c), millis(now)).Scan(&scopes)
 	if err = none(err, nil); err != nil {
 		return nil, err
@@ -35,7 +34,7 @@ func (s Consents) Remember(ctx context.Context, in audit.Intent, until time.Time
 	if err != nil {
 		return err
 	}
-	return s.db.act(ctx, in, func(tx *sql.Tx, _ time.Time) error {
+	return s.db.act(ctx, in, func(tx tx, _ time.Time) error {
 		_, err := tx.Exec(`INSERT INTO consents (issuer, subject, client, resource, scopes, fingerprint, until_) VALUES ($1,$2,$3,$4,$5,$6,$7)
 			ON CONFLICT (issuer, subject, client, resource) DO UPDATE SET scopes = excluded.scopes, fingerprint = excluded.fingerprint, until_ = excluded.until_`,
 			p.Issuer, p.Subject, c.ID, resource, have.Union(scopes).String(), consentedTo(c), millis(until))
@@ -46,7 +45,7 @@ func (s Consents) Remember(ctx context.Context, in audit.Intent, until time.Time
 // Approved is authserver.Consents'.
 func (s Consents) Approved(ctx context.Context, now time.Time, p token.Principal, client string) (bool, error) {
 	var n int
-	err := s.db.read.QueryRowContext(ctx, "SELECT count(*) FROM grants WHERE issuer = $1 AND subject = $2 AND client = $3 AND revoked = 0 AND idle_until > $4",
+	err := s.db.row(ctx, "SELECT count(*) FROM grants WHERE issuer = $1 AND subject = $2 AND client = $3 AND revoked = 0 AND idle_until > $4",
 		p.Issuer, p.Subject, client, millis(now)).Scan(&n)
 	return n > 0, err
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/doorward-mcp/doorward/audit"
@@ -16,7 +17,8 @@ import (
 
 // DB is one database. It is safe for concurrent use.
 type DB struct {
-	read    *sql.DB // for reading; on PostgreSQL for everything
+	read    *sql.DB  // for reading; on PostgreSQL for everything
+	parsed  sync.Map // :: text → *sql.Stmt of read: SQLite takes longer to parse a query than to answer it
 	box     *seal.Box
 	dialect dialect
 	writer  *writer // nil: each act has a transaction of its own
@@ -73,13 +75,37 @@ func (db *DB) Close() error {
 }
 
 // act runs one change in one transaction. Intent.Now panics for an act without a record.
-func (db *DB) act(ctx context.Context, in audit.Intent, change func(*sql.Tx, time.Time) error) error {
+func (db *DB) act(ctx context.Context, in audit.Intent, change func(tx, time.Time) error) error {
 	now := in.Now()
-	return db.change(ctx, func(tx *sql.Tx) error { return change(tx, now) })
+	return db.change(ctx, func(tx tx) error { return change(tx, now) })
+}
+
+// tx is what an act may do. *sql.Tx is one.
+type tx interface {
+	Exec(text string, args ...any) (sql.Result, error)
+	QueryRow(text string, args ...any) *sql.Row
+}
+
+var _ tx = (*sql.Tx)(nil)
+
+// row reads one row. Text is parsed once.
+func (db *DB) row(ctx context.Context, text string, args ...any) *sql.Row {
+	if s, ok := db.parsed.Load(text); ok {
+		return s.(*sql.Stmt).QueryRowContext(ctx, args...)
+	}
+	s, err := db.read.PrepareContext(ctx, text)
+	if err != nil { // the same error comes with the row
+		return db.read.QueryRowContext(ctx, text, args...)
+	}
+	if other, loaded := db.parsed.LoadOrStore(text, s); loaded {
+		_ = s.Close()
+		s = other.(*sql.Stmt)
+	}
+	return s.QueryRowContext(ctx, args...)
 }
 
 // change runs fn in one transaction, which is durable when it returns nil. An error of fn undoes it.
-func (db *DB) change(ctx context.Context, fn func(*sql.Tx) error) error {
+func (db *DB) change(ctx context.Context, fn func(tx) error) error {
 	if db.writer != nil {
 		return db.writer.do(ctx, fn)
 	}

@@ -28,7 +28,7 @@ func (s Grants) Approve(ctx context.Context, in audit.Intent, pending string, g 
 	if err != nil {
 		return err
 	}
-	return s.db.act(ctx, in, func(tx *sql.Tx, now time.Time) error {
+	return s.db.act(ctx, in, func(tx tx, now time.Time) error {
 		ended, err := changed(tx.Exec("DELETE FROM pendings WHERE id = $1 AND until_ > $2", pendingID(pending), millis(now)))
 		if err != nil {
 			return err
@@ -61,7 +61,7 @@ func (s Grants) Rotate(ctx context.Context, in audit.Intent, r grant.Refresh, l 
 
 // judge reads the row, asks, and writes what was said, in one transaction: the role decides, the store writes.
 func (s Grants) judge(ctx context.Context, in audit.Intent, where string, key any, ask func(grant.Grant, time.Time) (grant.Grant, grant.Verdict)) (g grant.Grant, v grant.Verdict, err error) {
-	err = s.db.act(ctx, in, func(tx *sql.Tx, now time.Time) error {
+	err = s.db.act(ctx, in, func(tx tx, now time.Time) error {
 		g, v = grant.Grant{}, grant.Refused
 		kept, err := s.scan(tx.QueryRow("SELECT "+grantColumns+" FROM grants WHERE "+where+s.db.dialect.lock, key))
 		if errors.Is(err, authserver.ErrNotFound) {
@@ -87,7 +87,7 @@ func (s Grants) judge(ctx context.Context, in audit.Intent, where string, key an
 
 // Revoke is authserver.Grants'.
 func (s Grants) Revoke(ctx context.Context, in audit.Intent, id string) error {
-	err := s.db.act(ctx, in, func(tx *sql.Tx, now time.Time) error { return revokeGrant(tx, now, id) })
+	err := s.db.act(ctx, in, func(tx tx, now time.Time) error { return revokeGrant(tx, now, id) })
 	if err != nil {
 		return err
 	}
@@ -97,7 +97,7 @@ func (s Grants) Revoke(ctx context.Context, in audit.Intent, id string) error {
 // longest is more than any access token lives, leeway included: how long the revocation of a grant is kept.
 const longest = 25 * time.Hour
 
-func revokeGrant(tx *sql.Tx, now time.Time, id string) error {
+func revokeGrant(tx tx, now time.Time, id string) error {
 	ended, err := changed(tx.Exec("UPDATE grants SET revoked = $1 WHERE id = $2 AND revoked = 0", millis(now), id))
 	if err != nil || !ended { // it has ended before, with its row: whoever repeats himself makes no second one
 		return err
@@ -108,7 +108,7 @@ func revokeGrant(tx *sql.Tx, now time.Time, id string) error {
 
 // Find is authserver.Grants'.
 func (s Grants) Find(ctx context.Context, _ time.Time, id string) (grant.Grant, error) {
-	return s.scan(s.db.read.QueryRowContext(ctx, "SELECT "+grantColumns+" FROM grants WHERE id = $1", id))
+	return s.scan(s.db.row(ctx, "SELECT "+grantColumns+" FROM grants WHERE id = $1", id))
 }
 
 func (s Grants) scan(row *sql.Row) (g grant.Grant, err error) {

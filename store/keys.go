@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"crypto/x509"
-	"database/sql"
 	"errors"
 	"fmt"
 	"time"
@@ -69,7 +68,7 @@ func (s Keys) Add(ctx context.Context, in audit.Intent, k token.Key, retire time
 	if err != nil {
 		return err
 	}
-	return s.db.act(ctx, in, func(tx *sql.Tx, _ time.Time) error {
+	return s.db.act(ctx, in, func(tx tx, _ time.Time) error {
 		if _, err := tx.Exec("UPDATE signing_keys SET until_ = $1 WHERE until_ = 0", millis(retire)); err != nil {
 			return err
 		}

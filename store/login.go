@@ -27,7 +27,7 @@ const personColumns = "people.issuer, people.subject, people.name, people.passwo
 
 // Person is login.People's.
 func (s People) Person(ctx context.Context, _ time.Time, name string) (login.Person, error) {
-	return scanPerson(s.db.read.QueryRowContext(ctx, "SELECT "+personColumns+" FROM people WHERE name = $1", name))
+	return scanPerson(s.db.row(ctx, "SELECT "+personColumns+" FROM people WHERE name = $1", name))
 }
 
 func scanPerson(row *sql.Row) (p login.Person, err error) {
@@ -43,7 +43,7 @@ func scanPerson(row *sql.Row) (p login.Person, err error) {
 
 // Add is login.People's.
 func (s People) Add(ctx context.Context, in audit.Intent, p login.Person) error {
-	return s.db.act(ctx, in, func(tx *sql.Tx, now time.Time) error {
+	return s.db.act(ctx, in, func(tx tx, now time.Time) error {
 		added, err := changed(tx.Exec("INSERT INTO people (issuer, subject, name, password, groups_, disabled, created) VALUES ($1,$2,$3,$4,$5,0,$6) ON CONFLICT (name) DO NOTHING",
 			p.Issuer, p.Subject, p.Name, p.Password, text(p.Groups), millis(now)))
 		if err == nil && !added {
@@ -55,13 +55,13 @@ func (s People) Add(ctx context.Context, in audit.Intent, p login.Person) error 
 
 // Count is how many accounts there are.
 func (s People) Count(ctx context.Context) (n int, err error) {
-	err = s.db.read.QueryRowContext(ctx, "SELECT count(*) FROM people").Scan(&n)
+	err = s.db.row(ctx, "SELECT count(*) FROM people").Scan(&n)
 	return n, err
 }
 
 // Start is login.Sessions'.
 func (s Sessions) Start(ctx context.Context, in audit.Intent, hash [32]byte, x login.Session, idle, most time.Duration) error {
-	return s.db.act(ctx, in, func(tx *sql.Tx, now time.Time) error {
+	return s.db.act(ctx, in, func(tx tx, now time.Time) error {
 		_, err := tx.Exec("INSERT INTO sessions (hash, issuer, subject, at_, acr, idle, idle_until, until_) VALUES ($1,$2,$3,$4,$5,$6,$7,$8)",
 			hash[:], x.Issuer, x.Subject, millis(x.At), x.ACR, idle.Milliseconds(), millis(now.Add(idle)), millis(now.Add(most)))
 		return err
@@ -72,7 +72,7 @@ func (s Sessions) Start(ctx context.Context, in audit.Intent, hash [32]byte, x l
 func (s Sessions) Session(ctx context.Context, now time.Time, hash [32]byte) (x login.Session, err error) {
 	var at, idle, idleUntil int64
 	var groups string
-	err = s.db.read.QueryRowContext(ctx, `SELECT people.issuer, people.subject, people.name, people.groups_, sessions.at_, sessions.acr, sessions.idle, sessions.idle_until
+	err = s.db.row(ctx, `SELECT people.issuer, people.subject, people.name, people.groups_, sessions.at_, sessions.acr, sessions.idle, sessions.idle_until
 		FROM sessions JOIN people ON people.issuer = sessions.issuer AND people.subject = sessions.subject
 		WHERE sessions.hash = $1 AND sessions.idle_until > $2 AND sessions.until_ > $2 AND people.disabled = 0`, hash[:], millis(now)).
 		Scan(&x.Issuer, &x.Subject, &x.Name, &groups, &at, &x.ACR, &idle, &idleUntil)
@@ -86,7 +86,7 @@ func (s Sessions) Session(ctx context.Context, now time.Time, hash [32]byte) (x 
 	if millis(now)+idle-idleUntil < idle/10 {
 		return x, nil
 	}
-	return x, s.db.change(ctx, func(tx *sql.Tx) error {
+	return x, s.db.change(ctx, func(tx tx) error {
 		_, err := tx.Exec("UPDATE sessions SET idle_until = $1 WHERE hash = $2", millis(now)+idle, hash[:])
 		return err
 	})
@@ -94,7 +94,7 @@ func (s Sessions) Session(ctx context.Context, now time.Time, hash [32]byte) (x 
 
 // End is login.Sessions'.
 func (s Sessions) End(ctx context.Context, in audit.Intent, hash [32]byte) error {
-	return s.db.act(ctx, in, func(tx *sql.Tx, _ time.Time) error {
+	return s.db.act(ctx, in, func(tx tx, _ time.Time) error {
 		_, err := tx.Exec("DELETE FROM sessions WHERE hash = $1", hash[:])
 		return err
 	})
@@ -102,7 +102,7 @@ func (s Sessions) End(ctx context.Context, in audit.Intent, hash [32]byte) error
 
 // Make is login.Links'.
 func (s Links) Make(ctx context.Context, in audit.Intent, hash [32]byte, subject string, until time.Time) error {
-	return s.db.act(ctx, in, func(tx *sql.Tx, _ time.Time) error {
+	return s.db.act(ctx, in, func(tx tx, _ time.Time) error {
 		_, err := tx.Exec("INSERT INTO links (hash, subject, until_) VALUES ($1,$2,$3)", hash[:], subject, millis(until))
 		return err
 	})
@@ -112,12 +112,12 @@ const linkQuery = "SELECT " + personColumns + " FROM links JOIN people ON people
 
 // Link is login.Links'.
 func (s Links) Link(ctx context.Context, now time.Time, hash [32]byte) (login.Person, error) {
-	return scanPerson(s.db.read.QueryRowContext(ctx, linkQuery, hash[:], millis(now)))
+	return scanPerson(s.db.row(ctx, linkQuery, hash[:], millis(now)))
 }
 
 // Use is login.Links'. Whoever deletes the row has used the link.
 func (s Links) Use(ctx context.Context, in audit.Intent, hash [32]byte) (p login.Person, err error) {
-	err = s.db.act(ctx, in, func(tx *sql.Tx, now time.Time) error {
+	err = s.db.act(ctx, in, func(tx tx, now time.Time) error {
 		if p, err = scanPerson(tx.QueryRow(linkQuery, hash[:], millis(now))); err != nil {
 			return err
 		}

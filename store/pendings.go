@@ -25,7 +25,7 @@ func pendingID(id string) []byte {
 func (s Pendings) Begin(ctx context.Context, _, until time.Time, p authserver.Pending) error {
 	id := pendingID(p.ID)
 	p.ID = ""
-	return s.db.change(ctx, func(tx *sql.Tx) error {
+	return s.db.change(ctx, func(tx tx) error {
 		_, err := tx.Exec("INSERT INTO pendings (id, data, until_) VALUES ($1, $2, $3)", id, text(p), millis(until))
 		return err
 	})
@@ -33,7 +33,7 @@ func (s Pendings) Begin(ctx context.Context, _, until time.Time, p authserver.Pe
 
 // Pending is authserver.Pendings'.
 func (s Pendings) Pending(ctx context.Context, now time.Time, id string) (authserver.Pending, error) {
-	return scanPending(id, s.db.read.QueryRowContext(ctx, "SELECT data FROM pendings WHERE id = $1 AND until_ > $2", pendingID(id), millis(now)))
+	return scanPending(id, s.db.row(ctx, "SELECT data FROM pendings WHERE id = $1 AND until_ > $2", pendingID(id), millis(now)))
 }
 
 func scanPending(id string, row *sql.Row) (p authserver.Pending, err error) {
@@ -48,7 +48,7 @@ func scanPending(id string, row *sql.Row) (p authserver.Pending, err error) {
 
 // Answer is authserver.Pendings'.
 func (s Pendings) Answer(ctx context.Context, now time.Time, id string, a authserver.Answer) error {
-	return s.db.change(ctx, func(tx *sql.Tx) error {
+	return s.db.change(ctx, func(tx tx) error {
 		p, err := scanPending(id, tx.QueryRow("SELECT data FROM pendings WHERE id = $1 AND until_ > $2"+s.db.dialect.lock, pendingID(id), millis(now)))
 		if err != nil {
 			return err

@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"crypto/sha256"
-	"database/sql"
 	"encoding/hex"
 	"errors"
 	"sync"
@@ -44,7 +43,7 @@ func (db *DB) Revocations() *Revocations { return db.revoked }
 
 // Revoke is authserver.Revoker's.
 func (r *Revocations) Revoke(ctx context.Context, in audit.Intent, x token.Revocation) error {
-	err := r.db.act(ctx, in, func(tx *sql.Tx, _ time.Time) error { return addRevocation(tx, x) })
+	err := r.db.act(ctx, in, func(tx tx, _ time.Time) error { return addRevocation(tx, x) })
 	if err != nil {
 		return err
 	}
@@ -52,7 +51,7 @@ func (r *Revocations) Revoke(ctx context.Context, in audit.Intent, x token.Revoc
 }
 
 // addRevocation writes a row, unless the same one stands there already: its id is the digest of what it says.
-func addRevocation(tx *sql.Tx, x token.Revocation) error {
+func addRevocation(tx tx, x token.Revocation) error {
 	sum := sha256.Sum256([]byte(text(x)))
 	added, err := changed(tx.Exec("INSERT INTO revocations (id, grant_, client, jti, issuer, subject, actor_issuer, actor_subject, not_before, until_) VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10) ON CONFLICT (id) DO NOTHING",
 		hex.EncodeToString(sum[:]), x.Grant, x.Client, x.ID, x.Subject.Issuer, x.Subject.Subject, x.Actor.Issuer, x.Actor.Subject, millis(x.NotBefore), millis(x.Until)))
@@ -86,7 +85,7 @@ func (r *Revocations) load(ctx context.Context) error {
 	asked := time.Now()
 	old := r.set.Load()
 	var counter int64
-	if err := r.db.read.QueryRowContext(ctx, "SELECT value FROM counters WHERE name = 'revocations'").Scan(&counter); err != nil {
+	if err := r.db.row(ctx, "SELECT value FROM counters WHERE name = 'revocations'").Scan(&counter); err != nil {
 		return err
 	}
 	if counter == old.counter {

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"time"
 
@@ -29,13 +28,13 @@ var ErrUnset = errors.New("not set")
 
 // Setting is a value of the installation that is made once.
 func (db *DB) Setting(ctx context.Context, name string) (value string, err error) {
-	err = db.read.QueryRowContext(ctx, "SELECT value FROM settings WHERE name = $1", name).Scan(&value)
+	err = db.row(ctx, "SELECT value FROM settings WHERE name = $1", name).Scan(&value)
 	return value, none(err, ErrUnset)
 }
 
 // Set makes a setting. One that was made before stays: the value that is kept is returned.
 func (db *DB) Set(ctx context.Context, in audit.Intent, name, value string) (kept string, err error) {
-	err = db.act(ctx, in, func(tx *sql.Tx, _ time.Time) error {
+	err = db.act(ctx, in, func(tx tx, _ time.Time) error {
 		if _, err := tx.Exec("INSERT INTO settings (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING", name, value); err != nil {
 			return err
 		}
@@ -52,7 +51,7 @@ const (
 
 // Sweep removes what has ended. It changes nothing that anybody could still use, so it has no record.
 func (db *DB) Sweep(ctx context.Context, now time.Time) error {
-	return db.change(ctx, func(tx *sql.Tx) error {
+	return db.change(ctx, func(tx tx) error {
 		for _, s := range []struct {
 			text string
 			at   time.Time
@@ -69,7 +68,7 @@ func (db *DB) Sweep(ctx context.Context, now time.Time) error {
 			{"DELETE FROM clients WHERE used = 0 AND issued <= $1", now.Add(-unusedClient)},
 			{"DELETE FROM clients WHERE used > 0 AND used <= $1 AND NOT EXISTS (SELECT 1 FROM grants WHERE grants.client = clients.id)", now.Add(-usedClient)},
 		} {
-			if _, err := tx.ExecContext(ctx, s.text, millis(s.at)); err != nil {
+			if _, err := tx.Exec(s.text, millis(s.at)); err != nil {
 				return err
 			}
 		}
