@@ -40,7 +40,7 @@ var only = map[string][]string{
 	"github.com/go-webauthn/webauthn":        {"login"},
 	"github.com/goccy/go-yaml":               {"config"},
 	"github.com/jackc/pgx":                   {"store"},
-	"github.com/maypok86/otter":              {"token", "registration", "login", "guard", "gateway"},
+	"github.com/maypok86/otter":              {"internal/request", "token", "registration", "login", "guard", "gateway"},
 	"github.com/modelcontextprotocol/go-sdk": {"guard/gosdk", "bridge", "demo", "cmd/doorward"},
 	"github.com/prometheus/client_golang":    {"gateway", "authserver", "audit/export", "."},
 	"golang.org/x/crypto/argon2":             {"login"},

@@ -14,8 +14,11 @@ import (
 	"github.com/doorward-mcp/doorward/oauth"
 )
 
-// maxQuery bounds what a stranger can have stored as a pending request.
-const maxQuery = 16 << 10
+// What a stranger can have stored as pending requests is bounded: so long each, and so many a minute from one source.
+const (
+	maxQuery   = 16 << 10
+	maxPending = 600
+)
 
 // Return is an error whose answer belongs to the client, at To. Direct: it may go there unseen; else a page asks the
 // person first, so that an error cannot be used to send people to a stranger's address (RFC 9700 §4.11.2).
@@ -50,6 +53,9 @@ func (s *Server) Authorize(w http.ResponseWriter, r *http.Request) error {
 	p, err := s.validate(r, q)
 	if err != nil {
 		return s.refused(r, q.Get("client_id"), err)
+	}
+	if !s.rate.Allow(request.From(r.Context()), "authorize", maxPending) {
+		return s.refused(r, p.Client, &oauth.Error{Status: 429, Code: "temporarily_unavailable", Reason: "quota", RetryAfter: 60, Description: "too many sign-ins were begun from your address; try again in a minute"})
 	}
 	p.ID, p.Browser = rand.Text(), s.browser(w, r)
 	now := request.From(r.Context()).Now

@@ -38,6 +38,7 @@ type Server struct {
 	steps []Step
 	ring  atomic.Pointer[token.Ring]
 	own   *token.Verifier // of our tokens, whatever resource they are for
+	rate  *request.Rates
 }
 
 // New makes a Server without keys and steps: LoadKeys and Begin come before the first request.
@@ -59,7 +60,7 @@ func New(c Config) *Server {
 	for _, r := range c.Resources {
 		audiences = append(audiences, r.URI)
 	}
-	s := &Server{c: c}
+	s := &Server{c: c, rate: request.NewRates()}
 	s.own = token.NewVerifier(token.Issuer{URL: c.Issuer, Keys: token.Own(s.Ring), Audiences: audiences})
 	return s
 }

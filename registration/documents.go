@@ -56,7 +56,7 @@ func (d *documents) client(ctx context.Context, id string) (oauth.Client, error)
 	switch {
 	case d.registry.c.Fetch == nil:
 		return oauth.Client{}, oauth.InvalidClient("documents_off", "client ID metadata documents are not taken here")
-	case !d.registry.rate.allow(info.Now, info.Client, "document", d.registry.c.Limits.Documents):
+	case !d.registry.rate.Allow(info, "document", d.registry.c.Limits.Documents):
 		return oauth.Client{}, tooMany()
 	}
 	body, fresh, err := d.registry.c.Fetch(ctx, id)

@@ -43,7 +43,7 @@ func (r *Registry) register(w http.ResponseWriter, req *http.Request) error {
 		return &oauth.Error{Status: 405, Code: "invalid_request", Reason: "method", Description: "this address takes POST only"}
 	}
 	info := request.From(req.Context())
-	if !r.rate.allow(info.Now, info.Client, "register", r.c.Limits.PerMinute) {
+	if !r.rate.Allow(info, "register", r.c.Limits.PerMinute) {
 		return tooMany()
 	}
 	m, err := readMetadata(w, req)

@@ -63,7 +63,7 @@ type Registry struct {
 	c         Config
 	listed    map[string]oauth.Client // :: id → client
 	documents *documents
-	rate      *rates
+	rate      *request.Rates
 }
 
 // New makes a Registry.
@@ -72,7 +72,7 @@ func New(c Config) *Registry {
 	if c.Slog == nil {
 		c.Slog = slog.Default()
 	}
-	r := &Registry{c: c, listed: map[string]oauth.Client{}, rate: newRates()}
+	r := &Registry{c: c, listed: map[string]oauth.Client{}, rate: request.NewRates()}
 	for _, l := range c.Listed {
 		l.Source = oauth.Listed
 		r.listed[l.ID] = l

@@ -1,0 +1,36 @@
+package request
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/maypok86/otter/v2"
+	"golang.org/x/time/rate"
+)
+
+// Rates bound how often one source may do one thing: a bucket for each, for as many as fit; who falls out begins anew.
+// They hold for one process. Rates are safe for concurrent use.
+type Rates struct {
+	buckets *otter.Cache[bucket, *rate.Limiter]
+}
+
+type bucket struct {
+	source  netip.Prefix
+	purpose string
+}
+
+// NewRates has room for ten thousand sources.
+func NewRates() *Rates {
+	return &Rates{otter.Must(&otter.Options[bucket, *rate.Limiter]{MaximumSize: 10_000})}
+}
+
+// Allow takes one of perMinute from the bucket of the request's source, which begins full. An IPv6 source is its /64: one
+// host has them all.
+func (r *Rates) Allow(i Info, purpose string, perMinute int) bool {
+	addr := i.Client.Unmap()
+	prefix, _ := addr.Prefix(min(addr.BitLen(), 64)) // the zero prefix for the zero address: those without one share a bucket
+	b, _ := r.buckets.ComputeIfAbsent(bucket{prefix, purpose}, func() (*rate.Limiter, bool) {
+		return rate.NewLimiter(rate.Every(time.Minute/time.Duration(perMinute)), perMinute), false
+	})
+	return b.AllowN(i.Now, 1)
+}
