@@ -17,7 +17,7 @@ import (
 func (s *Server) serveRevoke(w http.ResponseWriter, r *http.Request) error {
 	p, err := readForm(w, r)
 	if err != nil {
-		return err
+		return s.tokenRefused(r, p, err)
 	}
 	c, err := s.client(r, p)
 	if err != nil {
@@ -25,7 +25,7 @@ func (s *Server) serveRevoke(w http.ResponseWriter, r *http.Request) error {
 	}
 	raw := token.NewSecret(p.Get("token"))
 	if raw.Empty() {
-		return oauth.InvalidRequest("no_token", "the request has no token")
+		return s.tokenRefused(r, p, oauth.InvalidRequest("no_token", "the request has no token"))
 	}
 	if err := s.revoke(r, c, raw); err != nil {
 		return err

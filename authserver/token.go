@@ -45,7 +45,7 @@ type tokenAnswer struct {
 func (s *Server) serveToken(w http.ResponseWriter, r *http.Request) error {
 	p, err := readForm(w, r)
 	if err != nil {
-		return err
+		return s.tokenRefused(r, p, err)
 	}
 	answer, err := s.token(r, p)
 	if err != nil {
