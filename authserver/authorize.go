@@ -45,17 +45,17 @@ func (s *Server) Authorize(w http.ResponseWriter, r *http.Request) error {
 	}
 	q, err := oauth.ReadParams(r.URL.RawQuery)
 	if err != nil {
-		return s.refused(r, "", err)
+		return s.Refused(r, "", err)
 	}
 	if id := q.Get(pendingParam); id != "" {
 		return s.resume(w, r, id)
 	}
 	p, err := s.validate(r, q)
 	if err != nil {
-		return s.refused(r, q.Get("client_id"), err)
+		return s.Refused(r, q.Get("client_id"), err)
 	}
 	if !s.rate.Allow(request.From(r.Context()), "authorize", maxPending) {
-		return s.refused(r, p.Client, &oauth.Error{Status: 429, Code: "temporarily_unavailable", Reason: "quota", RetryAfter: 60, Description: "too many sign-ins were begun from your address; try again in a minute"})
+		return s.Refused(r, p.Client, &oauth.Error{Status: 429, Code: "temporarily_unavailable", Reason: "quota", RetryAfter: 60, Description: "too many sign-ins were begun from your address; try again in a minute"})
 	}
 	p.ID, p.Browser = rand.Text(), s.browser(w, r)
 	now := request.From(r.Context()).Now
@@ -65,7 +65,9 @@ func (s *Server) Authorize(w http.ResponseWriter, r *http.Request) error {
 	return s.next(w, r, p)
 }
 
-func (s *Server) refused(r *http.Request, client string, err error) error {
+// Refused records a refusal of a sign-in and returns err as it is. client may be empty. Errors that are no *oauth.Error
+// are faults, not refusals: they have no record.
+func (s *Server) Refused(r *http.Request, client string, err error) error {
 	var known *oauth.Error
 	if errors.As(err, &known) {
 		info := request.From(r.Context())

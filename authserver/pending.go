@@ -77,7 +77,7 @@ func (s *Server) Pending(r *http.Request) (Pending, error) {
 func (s *Server) pending(r *http.Request, id string) (Pending, error) {
 	p, err := s.asked(r, id)
 	if err != nil {
-		return Pending{}, s.refused(r, p.Client, err)
+		return Pending{}, s.Refused(r, p.Client, err)
 	}
 	return p, nil
 }
