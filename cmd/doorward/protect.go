@@ -8,6 +8,7 @@ import (
 
 	"github.com/doorward-mcp/doorward"
 	"github.com/doorward-mcp/doorward/config"
+	"github.com/doorward-mcp/doorward/oauth"
 )
 
 type protectCmd struct {
@@ -70,19 +71,21 @@ func (p *protectCmd) publicURL() (string, error) {
 	if err != nil || port == "" || host == "" {
 		return "", usage("--listen %s is not HOST:PORT, such as 127.0.0.1:8080", p.Listen)
 	}
+	if port == "0" {
+		return "", usage("--listen %s: the address is stored, and clients hold it, so the port must be a fixed one", p.Listen)
+	}
 	loopback := doorward.Loopback(host)
 	switch {
 	case !loopback && (p.PublicURL == "" || p.TLSCert == ""):
 		return "", usage("--listen %s can be reached from other machines, where nothing may go over plain HTTP. Give the address and a certificate:\n  doorward protect --listen %s --public-url https://mcp.example.com --tls-cert cert.pem --tls-key key.pem …", p.Listen, p.Listen)
 	case p.PublicURL == "" && p.TLSCert != "":
-		return "https://" + p.Listen, nil
+		return oauth.CanonicalResource("https://" + p.Listen) // without a port that browsers leave out
 	case p.PublicURL == "":
-		return "http://" + p.Listen, nil
+		return oauth.CanonicalResource("http://" + p.Listen)
 	}
-	given := strings.TrimSuffix(p.PublicURL, "/")
-	u, err := url.Parse(given)
-	if err != nil || u.Scheme != "https" || u.Host == "" || u.Scheme+"://"+u.Host != given || strings.ToLower(given) != given {
-		return "", usage("--public-url %s is not an https origin in lower case, such as https://mcp.example.com: it has no path, query or user", p.PublicURL)
+	given, err := oauth.CanonicalResource(p.PublicURL)
+	if err != nil || !strings.HasPrefix(given, "https://") || oauth.Origin(given) != given {
+		return "", usage("--public-url %s is not an https origin, such as https://mcp.example.com: it has no path, query or user", p.PublicURL)
 	}
 	return given, nil
 }
