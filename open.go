@@ -224,5 +224,5 @@ func (i *Installation) server(name string, hosts map[string]string) (*gateway.Se
 		Config: guard.Config{Resource: resource, Servers: []string{i.c.PublicURL}, Hosts: hosts,
 			Issuers: []token.Issuer{{URL: i.c.PublicURL, Keys: token.Own(i.as.Ring), Audiences: []string{resource.URI}}},
 			Decider: policy.ScopesOnly{}, Revocations: i.db.Revocations(), Log: i.log, Slog: i.e.Slog, Limits: s.Limits, Now: i.e.Now},
-		Upstream: upstream, Credential: credential})
+		Upstream: upstream, Credential: credential, Box: i.e.Box})
 }

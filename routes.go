@@ -6,10 +6,12 @@ import (
 	"strings"
 	"time"
 
+	"github.com/doorward-mcp/doorward/audit"
 	"github.com/doorward-mcp/doorward/authserver"
 	"github.com/doorward-mcp/doorward/internal/crash"
 	"github.com/doorward-mcp/doorward/internal/request"
 	"github.com/doorward-mcp/doorward/oauth"
+	"github.com/doorward-mcp/doorward/policy"
 )
 
 // routes is the whole list of addresses of an origin.
@@ -20,6 +22,7 @@ type routes struct {
 	pages   map[string]http.Handler // :: pattern → page
 	now     func() time.Time
 	trusted []netip.Prefix
+	log     *audit.Log
 }
 
 // protected is a server as the routes see it.
@@ -40,6 +43,10 @@ func (t routes) handler() http.Handler {
 	for pattern, h := range t.pages {
 		mux.Handle(pattern, h)
 	}
+	// A page has no CORS, whatever the method: pages of other origins have no business with it.
+	for path := range t.paths() {
+		mux.Handle(path, http.HandlerFunc(notFound))
+	}
 	// Everything else is a JSON 404, for programs that read what they get (and HTML is what breaks them).
 	mux.Handle("/", cors(http.HandlerFunc(notFound), func(string) bool { return true }, true))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -48,12 +55,33 @@ func (t routes) handler() http.Handler {
 		hasten(w, r, bodyTime)
 		if _, ok := t.hosts[r.Host]; !ok {
 			// A page that rebinds its own name to this address still sends its own name.
-			authserver.WriteError(w, &oauth.Error{Status: http.StatusMisdirectedRequest, Code: "invalid_request", Reason: "host", Description: "this server is not known under that name; --public-url says which name it has"}, request.From(r.Context()).ID)
+			t.misdirected(w, r)
 			return
 		}
 		mux.ServeHTTP(w, r)
 		crash.Point("before the answer is sent")
 	})
+}
+
+// paths are those of pages that take some methods only.
+func (t routes) paths() map[string]bool {
+	all := map[string]bool{}
+	for pattern := range t.pages {
+		if method, path, ok := strings.Cut(pattern, " "); ok && method != "" {
+			all[path] = true
+		}
+	}
+	return all
+}
+
+// misdirected refuses a request that is for somebody else.
+func (t routes) misdirected(w http.ResponseWriter, r *http.Request) {
+	info := request.From(r.Context())
+	e := &oauth.Error{Status: http.StatusMisdirectedRequest, Code: "invalid_request", Reason: "host", Description: "this server is not known under that name; --public-url says which name it has"}
+	if _, err := t.log.Refused(r.Context(), audit.Record{Code: audit.RequestRefused, Now: info.Now, Request: info.ID, Client: info.Client, Verdict: policy.Deny.String(), Reason: e.Reason}); err != nil {
+		e = oauth.ServerError()
+	}
+	authserver.WriteError(w, e, info.ID)
 }
 
 func notFound(w http.ResponseWriter, r *http.Request) {

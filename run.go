@@ -50,13 +50,16 @@ func (i *Installation) Run(ctx context.Context) {
 		})
 	})
 	all.Go(func() {
-		every(ctx, 10*time.Minute, func() {
-			if err := i.db.Sweep(ctx, i.e.Now()); err != nil {
-				i.e.Slog.ErrorContext(ctx, "sweeping", "error", err)
-			}
-		})
+		i.sweep(ctx) // an installation that never runs for long is swept too
+		every(ctx, 10*time.Minute, func() { i.sweep(ctx) })
 	})
 	all.Wait()
+}
+
+func (i *Installation) sweep(ctx context.Context) {
+	if err := i.db.Sweep(ctx, i.e.Now()); err != nil && ctx.Err() == nil {
+		i.e.Slog.ErrorContext(ctx, "sweeping", "error", err)
+	}
 }
 
 func every(ctx context.Context, d time.Duration, act func()) {

@@ -41,6 +41,9 @@ func pass(to, from http.Header, names []string) {
 func (s *Server) outgoing(ctx context.Context, r *http.Request, c guard.Call) (*http.Request, error) {
 	out := (&http.Request{Method: r.Method, Header: make(http.Header, 8), Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}).WithContext(ctx)
 	pass(out.Header, r.Header, passed)
+	if out.Header.Del(sessionHeader); c.Message.Session != "" {
+		out.Header.Set(sessionHeader, c.Message.Session)
+	}
 	if body := c.Message.Body; len(body) > 0 {
 		out.Body, out.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
 		out.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }

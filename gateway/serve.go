@@ -15,6 +15,9 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if call, err = s.openSession(call); err != nil {
+		return s.noSession(r, call, err)
+	}
 	life, end := s.lifetime(r.Context(), call)
 	defer end(nil)
 	var rest *answer
@@ -22,6 +25,12 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) error {
 		res, err := s.ask(life, r, call)
 		if err != nil {
 			return audit.Outcome{Result: "upstream"}, err
+		}
+		if id := res.Header.Get(sessionHeader); id != "" && s.c.Box != nil {
+			if id, err = s.sealSession(call, id); err != nil {
+				return audit.Outcome{}, errors.Join(err, res.Body.Close())
+			}
+			res.Header.Set(sessionHeader, id)
 		}
 		w.Header().Set("Doorward-Receipt", in.ID())
 		rest = s.begin(w, call, res, end)

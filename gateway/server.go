@@ -6,6 +6,7 @@ import (
 	"net/http"
 
 	"github.com/doorward-mcp/doorward/guard"
+	"github.com/doorward-mcp/doorward/seal"
 )
 
 // Config is one server behind the gateway.
@@ -13,6 +14,7 @@ type Config struct {
 	guard.Config            // the same resource, decider, log and limits that a Go server gives
 	Upstream     Upstream   // where calls go
 	Credential   Credential // nil: the upstream gets nothing
+	Box          *seal.Box  // seals session ids for whom they belong to; nil: they pass as they are
 }
 
 // Upstream is where calls go: an address, or a process. The request that it gets has no address of its own.
