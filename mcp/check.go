@@ -37,6 +37,19 @@ func (w *walker) check(r Revision, given bool, h textproto.MIMEHeader) *Error {
 	return nil
 }
 
+// removed answers for methods that 2026-07-28 has no more and whose params are therefore not for us to judge: they are unknown before
+// they are malformed (TR-METHOD-404). With the params that older revisions ask for they go to the server, whose answer is the same.
+func (w *walker) removed(r Revision, err *Error) *Error {
+	if r != V20260728 || err.Code != InvalidParams || w.batch || len(w.parts) != 1 {
+		return err
+	}
+	switch method := w.parts[0].Method; method {
+	case "resources/subscribe", "resources/unsubscribe", "tasks/result":
+		return refuse(404, MethodNotFound, "revision %s has no method %s", r, method)
+	}
+	return err
+}
+
 // checkMeta compares the revision in _meta with the header's (TR-PV-MATCH, TR-PV-MISSING-REJECT, TR-META-MISSING-400). In older revisions
 // the member means nothing, but a server that knows 2026-07-28 might go by it: there, too, it must not say something else.
 func (p *part) checkMeta(r Revision, given bool) *Error {

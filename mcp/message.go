@@ -103,7 +103,7 @@ func readPost(h textproto.MIMEHeader, body []byte) (Message, *Error) {
 		return Message{}, rerr.about(w.id())
 	}
 	if err != nil {
-		return Message{}, err.about(w.id())
+		return Message{}, w.removed(revision, err).about(w.id())
 	}
 	if !given {
 		revision = w.revision()

@@ -410,3 +410,15 @@ func TestErrorBody(t *testing.T) {
 		t.Errorf("%s", got)
 	}
 }
+
+// TR-METHOD-404: what a revision has no more is unknown, whatever params it comes with.
+func TestRemovedMethods(t *testing.T) {
+	for _, method := range []string{"resources/subscribe", "resources/unsubscribe", "tasks/result"} {
+		body := `{"jsonrpc":"2.0","id":7,"method":"` + method + `","params":{` + meta + `}}`
+		if e := deny(t, 404, mcp.MethodNotFound, modern("Mcp-Method: "+method), body); e.ID != "7" {
+			t.Errorf("%s: the answer's id is %q", method, e.ID)
+		}
+		deny(t, 400, mcp.InvalidParams, headers("MCP-Protocol-Version: 2025-11-25"), `{"jsonrpc":"2.0","id":7,"method":"`+method+`","params":{}}`)
+	}
+	deny(t, 400, mcp.InvalidParams, modern("Mcp-Method: resources/read"), `{"jsonrpc":"2.0","id":7,"method":"resources/read","params":{`+meta+`}}`)
+}

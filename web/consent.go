@@ -12,14 +12,16 @@ import (
 
 // consentForm is what a person must see to decide: who asks and how that is known, where the code will go, what for.
 type consentForm struct {
-	Pending   string
-	Client    string
-	ID        string // the host of a metadata document; empty for others
-	Verified  string // how the client is known, in words
-	Goes      string // the host that the code goes to
-	Loopback  bool
-	Resources []consentResource
-	Offline   bool
+	Pending    string
+	Client     string
+	ID         string // the host of a metadata document; empty for others
+	Verified   string // how the client is known, in words
+	Unverified bool   // it says so itself, and nobody else does
+	Goes       string // the host that the code goes to
+	Loopback   bool
+	Resources  []consentResource
+	Offline    bool
+	OfflineNew bool // not agreed to before, when something else was
 }
 
 type consentResource struct {
@@ -44,8 +46,8 @@ func (p *Pages) asked(r *http.Request) (authserver.Pending, login.Session, error
 		return pending, s, err
 	}
 	if pending.SignedIn == nil || s.Principal != pending.SignedIn.Principal {
-		return pending, s, &oauth.Error{Status: 403, Code: "access_denied", Reason: "other_person",
-			Description: "this browser is not signed in any more as the person who began; go back to the program that sent you here and connect again"}
+		return pending, s, p.c.Authserver.Refused(r, pending.Client, &oauth.Error{Status: 403, Code: "access_denied", Reason: "other_person",
+			Description: "this browser is not signed in any more as the person who began; go back to the program that sent you here and connect again"})
 	}
 	return pending, s, nil
 }
@@ -74,7 +76,7 @@ func (p *Pages) consent(w http.ResponseWriter, r *http.Request) error {
 	case "deny":
 		return p.c.Authserver.Decline(w, r, pending)
 	}
-	return oauth.InvalidRequest("no_decision", "the form was sent without a decision; go back and press one of its buttons")
+	return p.c.Authserver.Refused(r, pending.Client, oauth.InvalidRequest("no_decision", "the form was sent without a decision; go back and press one of its buttons"))
 }
 
 func (p *Pages) consentForm(r *http.Request, pending authserver.Pending) (consentForm, error) {
@@ -97,25 +99,27 @@ func (p *Pages) consentForm(r *http.Request, pending authserver.Pending) (consen
 		}
 		f.Verified = "Its description is published at this address."
 	default:
-		f.Verified = "It registered itself. Nobody has verified its name."
+		f.Unverified, f.Verified = true, "It registered itself. Nobody has verified its name."
 	}
 	for _, uri := range pending.Resources {
-		res, err := p.consentResource(r, pending, c, uri)
+		res, before, err := p.consentResource(r, pending, c, uri)
 		if err != nil {
 			return f, err
 		}
+		f.OfflineNew = f.OfflineNew || f.Offline && len(before) > 0 && !before.Contains(oauth.OfflineAccess)
 		f.Resources = append(f.Resources, res)
 	}
 	return f, nil
 }
 
-func (p *Pages) consentResource(r *http.Request, pending authserver.Pending, c oauth.Client, uri string) (consentResource, error) {
-	before, err := p.c.Authserver.Remembered(r.Context(), request.From(r.Context()).Now, pending, c, uri)
+// consentResource is what is asked for at one server, and what the person agreed to there before.
+func (p *Pages) consentResource(r *http.Request, pending authserver.Pending, c oauth.Client, uri string) (res consentResource, before oauth.Scopes, err error) {
+	before, err = p.c.Authserver.Remembered(r.Context(), request.From(r.Context()).Now, pending, c, uri)
 	if err != nil {
-		return consentResource{}, err
+		return consentResource{}, nil, err
 	}
 	resource, _ := p.c.Authserver.Resource(uri)
-	res := consentResource{Resource: resource, Title: resource.Name}
+	res = consentResource{Resource: resource, Title: resource.Name}
 	if res.Title == "" {
 		res.Title = uri
 	}
@@ -124,5 +128,5 @@ func (p *Pages) consentResource(r *http.Request, pending authserver.Pending, c o
 			res.Scopes = append(res.Scopes, consentScope{s, len(before) > 0 && !before.Contains(s.Name)})
 		}
 	}
-	return res, nil
+	return res, before, nil
 }

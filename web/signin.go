@@ -3,6 +3,7 @@ package web
 import (
 	"errors"
 	"net/http"
+	"strconv"
 
 	"github.com/doorward-mcp/doorward/authserver"
 	"github.com/doorward-mcp/doorward/login"
@@ -65,6 +66,9 @@ func (p *Pages) signIn(w http.ResponseWriter, r *http.Request) error {
 	var known *oauth.Error
 	if errors.As(err, &known) {
 		form.Problem = known.Description
+		if known.RetryAfter > 0 {
+			w.Header().Set("Retry-After", strconv.Itoa(known.RetryAfter))
+		}
 		return p.show(w, known.HTTPStatus(), "signin", view{Title: "Sign in", Page: form})
 	}
 	if err != nil {

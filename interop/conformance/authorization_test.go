@@ -12,21 +12,23 @@ import (
 	"testing"
 	"time"
 
+	"github.com/doorward-mcp/doorward/interop/installation"
 	"github.com/doorward-mcp/doorward/interop/person"
 )
 
 // TestAuthorization runs the suite's scenarios for authorization servers against `doorward protect`. The suite waits for
 // a person: it prints an address and listens at its callback. This test is the person.
 func TestAuthorization(t *testing.T) {
-	i := protect(t)
-	who := signedIn(t, i)
+	t.Parallel()
+	i := installation.Protect(t)
+	who := installation.SignedIn(t, i)
 	for _, revision := range []string{"2025-03-26", "2025-06-18", "2025-11-25", "2026-07-28"} {
 		t.Run(revision, func(t *testing.T) {
-			_, port, err := net.SplitHostPort(freeAddress(t))
+			_, port, err := net.SplitHostPort(installation.FreeAddress(t))
 			if err != nil {
 				t.Fatal(err)
 			}
-			client := register(t, i, "http://127.0.0.1:"+port+"/callback")
+			client := installation.Register(t, i, "http://127.0.0.1:"+port+"/callback")
 			// The suite would wait five minutes for somebody who cannot come.
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()

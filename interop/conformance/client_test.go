@@ -2,12 +2,16 @@
 
 package conformance
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/doorward-mcp/doorward/interop/installation"
+)
 
 func clientScenario(t *testing.T, revision string, s scenario) {
 	t.Run(s.name, func(t *testing.T) {
 		t.Parallel()
-		args := []string{"client", "--command", built(t, "CONFORMANCE_CLIENT", "conformance-client", "make conformance-client")}
+		args := []string{"client", "--command", installation.Built(t, "CONFORMANCE_CLIENT", "conformance-client", "make conformance-client")}
 		if s.unscored != "" {
 			// Extensions stand in no revision: without force they are not run at all.
 			judged.show(conformance(t.Context(), "client", revision, s.name, nil, append(args, "--force")...), s.unscored)

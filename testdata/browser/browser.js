@@ -13,8 +13,8 @@ const axeSource = readFileSync(createRequire(import.meta.url).resolve('axe-core/
 export const looks = [
   { name: 'phone-light', width: 390, height: 844, colorScheme: 'light' },
   { name: 'phone-dark', width: 390, height: 844, colorScheme: 'dark' },
-  { name: 'desktop-light', width: 1280, height: 800, colorScheme: 'light' },
-  { name: 'desktop-dark', width: 1280, height: 800, colorScheme: 'dark' },
+  { name: 'desktop-light', width: 1280, height: 900, colorScheme: 'light' },
+  { name: 'desktop-dark', width: 1280, height: 900, colorScheme: 'dark' },
 ];
 
 // launch starts Chromium, and ends it with the test. CHROMIUM says which one.
@@ -46,9 +46,21 @@ export async function person(browser, look = looks[2], options = {}) {
   });
   const page = await context.newPage();
   page.faults = [];
-  page.on('console', (m) => m.type() === 'error' && page.faults.push(m.text()));
+  page.on('console', (m) => m.type() === 'error' && !answered(m) && page.faults.push(m.text()));
   page.on('pageerror', (e) => page.faults.push(String(e)));
   return page;
+}
+
+// answered: Chromium's line for a page that came with an error status, such as that of a wrong password. The same line for
+// something that a page loads, such as its style, is a fault.
+function answered(message) {
+  return /^Failed to load resource: the server responded with a status of 4/.test(message.text()) && !message.location().url.includes('/static/');
+}
+
+// fits fails when the page is wider than its window: nobody reads sideways (WCAG 1.4.10).
+export async function fits(page) {
+  const [needs, has] = await page.evaluate(() => [document.documentElement.scrollWidth, document.documentElement.clientWidth]);
+  assert.ok(needs <= has, `${page.url()} needs ${needs} pixels and has ${has}`);
 }
 
 // accessible fails when axe finds anything on the page as it stands. It works under any content security policy.
@@ -63,9 +75,10 @@ export async function accessible(page) {
   );
 }
 
-// screenshot keeps the whole page's picture: in docs/screens when SCREENS=docs, else in the git-ignored results.
-export async function screenshot(page, name) {
-  const dir = process.env.SCREENS === 'docs' ? join(root, 'docs', 'screens') : join(root, 'results', 'screens');
+// screenshot keeps the whole page's picture: in docs/screens when it is for the documentation and SCREENS=docs, else in
+// the git-ignored results.
+export async function screenshot(page, name, documented = false) {
+  const dir = documented && process.env.SCREENS === 'docs' ? join(root, 'docs', 'screens') : join(root, 'results', 'screens');
   mkdirSync(dir, { recursive: true });
   const path = join(dir, `${name}.png`);
   await page.screenshot({ path, fullPage: true, animations: 'disabled', caret: 'hide' });

@@ -1,16 +1,18 @@
 // A running `doorward protect` for browser tests, and a client's callback on loopback.
-import { spawn } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:http';
+import { createServer as createSecureServer } from 'node:https';
 import { createServer as createSocket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { createHash, randomBytes } from 'node:crypto';
 
-const program = join(dirname(fileURLToPath(import.meta.url)), '..', '..', 'bin', 'doorward');
+const program = process.env.DOORWARD || join(dirname(fileURLToPath(import.meta.url)), '..', '..', 'bin', 'doorward');
 
 // protect starts the built binary before its demo server, or before what `upstream` names, and ends it with the test. It
 // gives what the line on standard output says: resource, issuer, username, password, sign_in_link, data.
@@ -37,7 +39,11 @@ export async function protect(t, ...upstream) {
 // callback listens where a client's redirect ends, and gives its address and a promise of the parameters that arrive.
 export async function callback(t) {
   let arrive;
-  const arrived = new Promise((resolve) => (arrive = resolve));
+  const arrived = new Promise((resolve, reject) => {
+    arrive = resolve;
+    setTimeout(() => reject(new Error('the browser did not arrive at the client')), 30_000).unref();
+  });
+  arrived.catch(() => {}); // a test that does not wait for it does not fail for it
   const server = createServer((req, res) => {
     const url = new URL(req.url, 'http://127.0.0.1');
     if (url.pathname !== '/callback') return res.writeHead(404).end();
@@ -50,18 +56,31 @@ export async function callback(t) {
   return { uri: `http://127.0.0.1:${server.address().port}/callback`, arrived };
 }
 
-// request registers a public client for the callback and gives the address at which a person authorizes it.
-export async function request(installation, redirect, parameters = {}) {
-  const metadata = await getJSON(`${installation.issuer}/.well-known/oauth-authorization-server`);
-  const registered = await fetch(metadata.registration_endpoint, {
+// request registers a public client for the callback and gives the address at which a person authorizes it. Parameters are
+// added to the request, an undefined one is taken out; metadata is added to the registration.
+export async function request(installation, redirect, parameters = {}, metadata = {}) {
+  const found = await discover(installation);
+  const client = await register(found, redirect, metadata);
+  return ask(found, installation, client, redirect, parameters);
+}
+
+export const discover = (installation) => getJSON(`${installation.issuer}/.well-known/oauth-authorization-server`);
+
+// register registers a client by RFC 7591 and gives the answer.
+export async function register(found, redirect, metadata = {}) {
+  const registered = await fetch(found.registration_endpoint, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ client_name: 'Browser test', redirect_uris: [redirect], token_endpoint_auth_method: 'none' }),
+    body: JSON.stringify({ client_name: 'Browser test', redirect_uris: [redirect], token_endpoint_auth_method: 'none', ...metadata }),
   });
   if (registered.status !== 201) throw new Error(`registering: ${registered.status} ${await registered.text()}`);
-  const { client_id } = await registered.json();
+  return registered.json();
+}
+
+// ask gives the address at which a person authorizes a registered client.
+export function ask(found, installation, { client_id }, redirect, parameters = {}) {
   const verifier = randomBytes(32).toString('base64url');
-  const query = new URLSearchParams({
+  const query = {
     response_type: 'code',
     client_id,
     redirect_uri: redirect,
@@ -70,8 +89,43 @@ export async function request(installation, redirect, parameters = {}) {
     code_challenge: createHash('sha256').update(verifier).digest('base64url'),
     code_challenge_method: 'S256',
     ...parameters,
+  };
+  const given = Object.entries(query).filter(([, value]) => value !== undefined);
+  return { address: `${found.authorization_endpoint}?${new URLSearchParams(given)}`, state: query.state, client_id, verifier };
+}
+
+// authority makes a certificate for localhost that is its own authority, with the Go that is there anyway.
+export async function authority(t) {
+  const dir = mkdtempSync(join(tmpdir(), 'doorward-tls-'));
+  t.after(() => rmSync(dir, { recursive: true, force: true }));
+  const { stdout } = await promisify(execFile)('go', ['env', 'GOROOT']);
+  const program = join(stdout.trim(), 'src/crypto/tls/generate_cert.go');
+  await promisify(execFile)('go', ['run', program, '-host', 'localhost', '-ecdsa-curve', 'P256', '-ca'], { cwd: dir });
+  return { file: join(dir, 'cert.pem'), cert: readFileSync(join(dir, 'cert.pem')), key: readFileSync(join(dir, 'key.pem')) };
+}
+
+// publish serves the metadata document of a client whose id is its address.
+export async function publish(t, { cert, key }, metadata) {
+  const server = createSecureServer({ cert, key }, (req, res) => {
+    res.writeHead(200, { 'content-type': 'application/json' });
+    res.end(JSON.stringify({ client_id, token_endpoint_auth_method: 'none', ...metadata }));
   });
-  return { address: `${metadata.authorization_endpoint}?${query}`, state: query.get('state'), client_id, verifier };
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.after(() => server.close());
+  const client_id = `https://localhost:${server.address().port}/client.json`;
+  return { client_id };
+}
+
+// link makes another sign-in link, as the person at the machine does.
+export async function link(installation) {
+  const child = spawn(program, ['admin', 'link', '--data', installation.data], { stdio: ['ignore', 'pipe', 'inherit'] });
+  let said = '';
+  child.stdout.on('data', (d) => (said += d));
+  const [status] = await once(child, 'close');
+  const address = said.match(/https?:\S+\/link\/\S+/)?.[0];
+  if (status !== 0 || !address) throw new Error(`doorward admin link: ${status} ${said}`);
+  return address;
 }
 
 async function getJSON(address) {
