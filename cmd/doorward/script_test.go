@@ -26,6 +26,7 @@ func TestScripts(t *testing.T) {
 			e.Setenv("URL", "http://127.0.0.1:"+port)
 			e.Setenv("XDG_DATA_HOME", filepath.Join(e.WorkDir, "user"))
 			e.Setenv("HOME", e.WorkDir)
+			e.Setenv("GORACE", "atexit_sleep_ms=0")
 			return os.Mkdir(filepath.Join(e.WorkDir, "user"), 0o700)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){

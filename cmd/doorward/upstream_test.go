@@ -36,6 +36,9 @@ func upstreamOf(t testing.TB, answer http.HandlerFunc) *recorder {
 
 func (u *recorder) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, _ := io.ReadAll(r.Body)
+	if r.Method == http.MethodGet && r.Header.Get("Doorward-Caller") == "" {
+		return // the look that protect takes at the start, at nobody's behest
+	}
 	u.mu.Lock()
 	u.seen = append(u.seen, received{r.Method, r.Header.Clone(), r.URL.RawQuery, string(body)})
 	u.mu.Unlock()
