@@ -6,6 +6,8 @@ import (
 	"github.com/doorward-mcp/doorward/oauth"
 )
 
+const unknownResource = "unknown_resource"
+
 // resource finds the configured resource that a resource parameter means. Spellings are forgiven here and nowhere else
 // (rule 1): case of scheme and host, the default port, one slash at the end, and the loopback names of the listener.
 func (s *Server) resource(parameter string) (oauth.Resource, error) {
@@ -22,7 +24,7 @@ func (s *Server) resource(parameter string) (oauth.Resource, error) {
 			return r, nil
 		}
 	}
-	return oauth.Resource{}, oauth.InvalidTarget("unknown_resource", "no server here has that resource identifier; its protected resource metadata names the right one")
+	return oauth.Resource{}, oauth.InvalidTarget(unknownResource, "no server here has that resource identifier; its protected resource metadata names the right one")
 }
 
 // resources are what an authorization request asks for. One that names none (2025-03-26 clients) gets the one server's.

@@ -112,10 +112,15 @@ func (s *Server) wanted(p oauth.Params) (w grant.Wanted, err error) {
 	case 0:
 	case 1:
 		r, err := s.resource(named[0])
-		if err != nil {
+		var known *oauth.Error
+		switch {
+		case err == nil:
+			w.Resource = r.URI
+		case errors.As(err, &known) && known.Reason == unknownResource:
+			w.Resource = named[0] // the grant may hold it, of a server that was here then: served says so
+		default:
 			return w, err
 		}
-		w.Resource = r.URI
 	default:
 		return w, oauth.InvalidTarget("several_resources", "a token is for one resource: name one")
 	}

@@ -21,7 +21,7 @@ var passed = []string{"Accept", "Accept-Language", "Content-Type", "Last-Event-I
 
 // returned are the headers that come back, besides those that begin with mcp-. No cookie of an upstream reaches a
 // browser, and no challenge of its own reaches a client, which could do nothing with it.
-var returned = []string{"Cache-Control", "Content-Type", "Content-Length", "Retry-After", "Content-Language"}
+var returned = []string{"Cache-Control", "Content-Type", "Content-Encoding", "Content-Length", "Retry-After", "Content-Language"}
 
 const mcpPrefix = "Mcp-"
 

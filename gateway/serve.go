@@ -27,7 +27,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) error {
 			return audit.Outcome{Result: "upstream"}, err
 		}
 		if id := res.Header.Get(sessionHeader); id != "" && s.c.Box != nil {
-			if id, err = s.sealSession(call, id); err != nil {
+			if id, err = s.sealSession(r, call, id); err != nil {
 				return audit.Outcome{}, errors.Join(err, res.Body.Close())
 			}
 			res.Header.Set(sessionHeader, id)

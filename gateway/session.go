@@ -16,8 +16,12 @@ const sessionHeader = "Mcp-Session-Id"
 // server: at anybody else's hand it opens nothing. An upstream knows one caller, us, and could not tell them apart.
 // MCP, Security Best Practices, Session Hijacking. Nothing is kept: an id is good on every replica and after a restart.
 
-// sealSession is the id that the client gets for an upstream's.
-func (s *Server) sealSession(c guard.Call, id string) (string, error) {
+// sealSession is the id that the client gets for an upstream's, in the answer to r. A server may repeat the id in every
+// answer, and clients compare: a session keeps the id that its client holds, for another sealing would be another text.
+func (s *Server) sealSession(r *http.Request, c guard.Call, id string) (string, error) {
+	if id == c.Message.Session {
+		return r.Header.Get(sessionHeader), nil
+	}
 	sealed, err := s.c.Box.Seal([]byte(id), sessionOf(c))
 	return base64.RawURLEncoding.EncodeToString(sealed), err
 }

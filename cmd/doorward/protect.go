@@ -101,6 +101,9 @@ func (p *protectCmd) server() (config.Server, error) {
 	if u, err := url.Parse(p.Target); p.Target != "" && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "") {
 		return s, usage("%s is not an http or https address. For a command, put -- before it:\n  doorward protect -- %s", p.Target, p.Target)
 	}
+	if u, err := url.Parse(p.Target); err == nil && u.User != nil { // it would stand in the caller header's audience
+		return s, usage("the address has a user name or password in it: give them as --upstream-header 'Authorization: ${env:KEY}'")
+	}
 	for _, h := range p.UpstreamHeader {
 		name, value, ok := strings.Cut(h, ":")
 		if name = strings.TrimSpace(name); !ok || name == "" || strings.ContainsAny(name, " \t\r\n") {

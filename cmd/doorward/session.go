@@ -35,6 +35,7 @@ type remote struct {
 	Timeout      time.Duration `default:"5m" help:"How long to wait for the sign-in."`
 
 	heard *refusals // set by connect
+	met   bool      // an MCP server has answered
 }
 
 // connect makes an MCP session with the server, signing in when it asks for that.
@@ -49,6 +50,7 @@ func (r *remote) connect(ctx context.Context, s streams) (*mcp.ClientSession, er
 	if err != nil {
 		return nil, r.explain(err)
 	}
+	r.met = true
 	return session, nil
 }
 
@@ -145,6 +147,9 @@ func (r *remote) explain(err error) error {
 	}
 	if said := r.heard.last(); said != "" {
 		return failed{exitNo, fmt.Errorf("%s: %s (%w)", r.URL, said, err)}
+	}
+	if !r.met {
+		return failed{exitNo, fmt.Errorf("%s does not answer as an MCP server does: is its address right? Most end in /mcp (%w)", r.URL, err)}
 	}
 	return failed{exitNo, fmt.Errorf("%s: %w", r.URL, err)}
 }
