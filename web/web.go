@@ -84,7 +84,7 @@ func New(c Config) (*Pages, error) {
 
 // Routes are the pages, by pattern.
 func (p *Pages) Routes() map[string]http.Handler {
-	routes := map[string]http.Handler{"GET /static/": p.static()}
+	routes := map[string]http.Handler{"GET /static/style.css": p.static(), "GET /static/icon.svg": p.static()}
 	for pattern, h := range map[string]handler{
 		"/authorize":                    p.c.Authserver.Authorize,
 		"GET " + signInPage:             p.showSignIn,

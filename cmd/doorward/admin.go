@@ -49,12 +49,19 @@ func (c *adminUserAddCmd) Run(ctx context.Context, io streams, all *cli) error {
 }
 
 // Run adds the key.
-func (*adminKeysRotateCmd) Run(ctx context.Context, all *cli) error {
+func (*adminKeysRotateCmd) Run(ctx context.Context, io streams, all *cli) error {
 	client, err := all.Admin.client()
 	if err != nil {
 		return err
 	}
-	return administered(client.RotateKeys(ctx))
+	if err := client.RotateKeys(ctx); err != nil {
+		return administered(err)
+	}
+	if io.json {
+		return printJSON(io.out, map[string]string{"rotated": "shown now, signs later"})
+	}
+	_, err = fmt.Fprintln(io.out, "A new key is shown now. It signs when clients have had time to see it, 20 minutes from now.")
+	return err
 }
 
 func person(io streams, all *cli, act func(*admin.Client) (admin.Person, error)) error {
