@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -16,6 +17,12 @@ import (
 func (l *Login) Add(ctx context.Context, now time.Time, name string) (Person, token.Secret, error) {
 	if err := checkName(name); err != nil {
 		return Person{}, token.Secret{}, err
+	}
+	switch _, err := l.c.People.Person(ctx, now, name); {
+	case err == nil: // before a hash is made for nothing
+		return Person{}, token.Secret{}, fmt.Errorf("adding person %s: %w", name, ErrTaken)
+	case !errors.Is(err, ErrNotFound):
+		return Person{}, token.Secret{}, fmt.Errorf("finding person %s: %w", name, err)
 	}
 	pw := NewPassword()
 	p := Person{Principal: token.Principal{Issuer: l.c.Issuer, Subject: rand.Text()}, Name: name, Password: HashPassword(pw)}

@@ -53,12 +53,6 @@ func (s People) Add(ctx context.Context, in audit.Intent, p login.Person) error 
 	})
 }
 
-// Count is how many accounts there are.
-func (s People) Count(ctx context.Context) (n int, err error) {
-	err = s.db.row(ctx, "SELECT count(*) FROM people").Scan(&n)
-	return n, err
-}
-
 // Start is login.Sessions'.
 func (s Sessions) Start(ctx context.Context, in audit.Intent, hash [32]byte, x login.Session, idle, most time.Duration) error {
 	return s.db.act(ctx, in, func(tx tx, now time.Time) error {
