@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -14,8 +15,7 @@ import (
 // because the server closes the inbound body at the first flush. Here none of two thousand under load is cut; `make bench`
 // does it with a hundred thousand.
 func TestStreamsArriveWhole(t *testing.T) {
-	up := upstreamOf(t, nil)
-	up.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	up := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/event-stream")
 		for n := range 5 {
 			_, _ = fmt.Fprintf(w, "data: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/progress\",\"params\":{\"progressToken\":1,\"progress\":%d}}\n\n", n)
@@ -23,7 +23,8 @@ func TestStreamsArriveWhole(t *testing.T) {
 		}
 		_, _ = io.Copy(io.Discard, r.Body)
 		_, _ = io.WriteString(w, "data: {\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{}}\n\n")
-	})
+	}))
+	t.Cleanup(up.Close)
 	s := protect(t, up.URL+"/mcp")
 	_, got := s.connect()
 	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 16}}
