@@ -8,6 +8,7 @@ import (
 	"github.com/doorward-mcp/doorward/audit"
 	"github.com/doorward-mcp/doorward/guard"
 	"github.com/doorward-mcp/doorward/mcp"
+	"github.com/doorward-mcp/doorward/policy"
 )
 
 const sessionHeader = "Mcp-Session-Id"
@@ -55,7 +56,7 @@ func sessionOf(c guard.Call) []byte {
 // noSession records that a call was refused after it was admitted.
 func (s *Server) noSession(r *http.Request, c guard.Call, err error) error {
 	record := c.Record()
-	record.Code, record.Verdict, record.Reason = audit.CallRefused, "deny", "session"
+	record.Code, record.Verdict, record.Reason = audit.CallRefused, policy.Deny.String(), "session"
 	if _, lost := s.c.Log.Refused(r.Context(), record); lost != nil {
 		return lost
 	}

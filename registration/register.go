@@ -7,6 +7,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"strconv"
 
 	"github.com/doorward-mcp/doorward/audit"
 	"github.com/doorward-mcp/doorward/internal/request"
@@ -121,7 +122,7 @@ func (r *Registry) refuse(w http.ResponseWriter, req *http.Request, err error) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
 	if known.RetryAfter > 0 {
-		w.Header().Set("Retry-After", "60")
+		w.Header().Set("Retry-After", strconv.Itoa(known.RetryAfter))
 	}
 	w.WriteHeader(answer.HTTPStatus())
 	_, _ = w.Write(answer.Body())
