@@ -40,11 +40,8 @@ type Session struct {
 // Nobody reports whether nobody is signed in.
 func (s Session) Nobody() bool { return s.Subject == "" }
 
-// How a person signed in: acr values.
-const (
-	ByPassword = "urn:doorward:password"
-	ByLink     = "urn:doorward:link"
-)
+// SingleFactor is the acr of everybody who signs in here: with a password, or with a link that an administrator gave.
+const SingleFactor = "urn:doorward:single-factor"
 
 // Store is everything that this package keeps. Reading takes now; changing takes an Intent, which has it.
 type Store struct {

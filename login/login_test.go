@@ -172,7 +172,7 @@ func TestSigningIn(t *testing.T) {
 		f := people(t, issuer)
 		w := httptest.NewRecorder()
 		s, err := f.Password(w, f.request("192.0.2.1:1"), "alice", f.password)
-		if err != nil || s.Name != "alice" || s.Issuer != issuer || s.ACR != login.ByPassword || !s.At.Equal(noon) || s.Nobody() {
+		if err != nil || s.Name != "alice" || s.Issuer != issuer || s.ACR != login.SingleFactor || !s.At.Equal(noon) || s.Nobody() {
 			t.Fatalf("%+v, %v", s, err)
 		}
 		c := w.Result().Cookies()[0]

@@ -51,7 +51,7 @@ func (l *Login) Password(w http.ResponseWriter, r *http.Request, name string, pw
 		return Session{}, l.refused(r, p.Name, &oauth.Error{Status: 403, Code: "access_denied", Reason: "password", Description: "the user name or the password is wrong"})
 	}
 	l.throttle.clear(info.Client, name)
-	return l.start(w, r, audit.SignedIn, func(context.Context, audit.Intent) (Person, string, error) { return p, ByPassword, nil })
+	return l.start(w, r, audit.SignedIn, func(context.Context, audit.Intent) (Person, string, error) { return p, SingleFactor, nil })
 }
 
 // Link is the name of the person whom a sign-in link signs in, while it is good; it does not use the link up.
@@ -70,7 +70,7 @@ func (l *Login) UseLink(w http.ResponseWriter, r *http.Request, secret token.Sec
 		if errors.Is(err, ErrNotFound) {
 			err = linkGone
 		}
-		return p, ByLink, err
+		return p, SingleFactor, err
 	})
 	return s, err
 }

@@ -15,6 +15,7 @@ type Challenge struct {
 	ACR              string // RFC 9470 §3
 	MaxAge           int    // seconds, RFC 9470 §3; 0: not given
 	Realm            string
+	Algorithms       []string // of a DPoP proof, RFC 9449 §5.1
 }
 
 // String formats the challenge. RFC 6750 §3, RFC 9728 §5.1, RFC 9470 §3.
@@ -35,6 +36,7 @@ func (c Challenge) String() string {
 	add("scope", c.Scope.String())
 	add("resource_metadata", c.ResourceMetadata)
 	add("acr_values", c.ACR)
+	add("algs", strings.Join(c.Algorithms, " "))
 	if c.MaxAge > 0 {
 		add("max_age", strconv.Itoa(c.MaxAge))
 	}
@@ -106,6 +108,8 @@ func (c *Challenge) set(name, value string) {
 		c.ResourceMetadata = value
 	case "acr_values":
 		c.ACR = value
+	case "algs":
+		c.Algorithms = strings.Fields(value)
 	case "max_age":
 		c.MaxAge, _ = strconv.Atoi(value)
 	}

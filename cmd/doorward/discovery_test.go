@@ -193,7 +193,7 @@ func TestTheAccessToken(t *testing.T) {
 	s := protect(t)
 	app, got := s.connect()
 	claims := payload(t, got.Access)
-	for name, want := range map[string]any{"iss": s.ready.Issuer, "aud": s.ready.Resource, "client_id": app.ID, "scope": "mcp", "acr": "urn:doorward:link"} {
+	for name, want := range map[string]any{"iss": s.ready.Issuer, "aud": s.ready.Resource, "client_id": app.ID, "scope": "mcp", "acr": "urn:doorward:single-factor"} {
 		if claims[name] != want {
 			t.Errorf("%s is %v, want %v", name, claims[name], want)
 		}
