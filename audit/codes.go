@@ -15,12 +15,19 @@ const (
 	SignedOut          Code = "login.signed_out"
 	ClientRegistered   Code = "client.registered"
 	RegistrationDenied Code = "client.refused"
+	ClientAdded        Code = "client.added"
+	ClientApproved     Code = "client.approved"
+	ClientChanged      Code = "client.changed"
+	ClientRemoved      Code = "client.removed"
 	AuthorizeRefused   Code = "authorize.refused"
 	ConsentGiven       Code = "consent.given"
 	ConsentDeclined    Code = "consent.declined"
 	Authorized         Code = "authorize.granted"
 	TokenIssued        Code = "token.issued"
+	TokenExchanged     Code = "token.exchanged"
 	TokenRefused       Code = "token.refused"
+	Introspected       Code = "token.introspected"
+	IdentityRead       Code = "identity.read"
 	GrantRevoked       Code = "grant.revoked"
 	Called             Code = "mcp.called"
 	Read               Code = "mcp.read"
@@ -52,7 +59,10 @@ var kinds = map[Code]kind{
 	GrantRevoked:    {takesPower: true},
 	ConsentDeclined: {takesPower: true},
 	SessionEnded:    {takesPower: true},
+	ClientRemoved:   {takesPower: true},
 	Read:            {class: Grouped},
+	Introspected:    {class: Grouped},
+	IdentityRead:    {class: Grouped},
 	Listed:          {class: Bounded},
 	Streamed:        {class: Bounded},
 	RequestRefused:  {class: Bounded},

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/doorward-mcp/doorward/mcp"
+	"github.com/doorward-mcp/doorward/oauth"
 	"github.com/doorward-mcp/doorward/token"
 )
 
@@ -33,6 +34,9 @@ type Outcome struct {
 	Client  string
 	Grant   string
 	Token   string // jti
+	Scopes  oauth.Scopes
+	Actors  []token.Actor // current actor first; empty: the subject's own client
+	Task    *token.Task   // what a token or consent is narrowed to; nil: nothing
 }
 
 // Phase is which of its records an act has reached.

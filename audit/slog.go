@@ -6,6 +6,8 @@ import (
 	"log/slog"
 	"strings"
 	"time"
+
+	"github.com/doorward-mcp/doorward/token"
 )
 
 // Slog is a Sink that hands each entry to h as one record, synchronously, and returns h's error. The record's time is
@@ -47,6 +49,9 @@ func attrs(e Entry) []slog.Attr {
 	add("client_id", first(o.Client, r.Caller.Client))
 	add("grant", first(o.Grant, r.Caller.Grant))
 	add("jti", first(o.Token, r.Caller.ID))
+	add("scope", o.Scopes.String())
+	add("actors", actors(o.Actors, r.Caller.Chain))
+	add("task", task(o.Task, r.Caller.Task))
 	add("about", r.About)
 	add("server", r.Server)
 	add("revision", string(r.Message.Revision))
@@ -67,6 +72,29 @@ func attrs(e Entry) []slog.Attr {
 		add("time", time.Time{}.String())
 	}
 	return a
+}
+
+// actors is a chain in words, the current actor first, each with how it is known.
+func actors(all ...[]token.Actor) string {
+	for _, chain := range all {
+		var names []string
+		for _, a := range chain {
+			names = append(names, a.Subject+" ("+a.How+")")
+		}
+		if len(names) > 0 {
+			return strings.Join(names, " < ")
+		}
+	}
+	return ""
+}
+
+func task(all ...*token.Task) string {
+	for _, t := range all {
+		if t != nil {
+			return t.ID
+		}
+	}
+	return ""
 }
 
 func first(all ...string) string {

@@ -15,6 +15,9 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if call.Nonce != "" {
+		w.Header().Set("DPoP-Nonce", call.Nonce) // RFC 9449 §8.2
+	}
 	if call, err = s.openSession(call); err != nil {
 		return s.noSession(r, call, err)
 	}

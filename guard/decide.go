@@ -7,6 +7,7 @@ import (
 	"github.com/doorward-mcp/doorward/mcp"
 	"github.com/doorward-mcp/doorward/oauth"
 	"github.com/doorward-mcp/doorward/policy"
+	"github.com/doorward-mcp/doorward/token"
 )
 
 // denial is a refusal by decision. It is answered as a JSON-RPC error with the id of the operation.
@@ -22,6 +23,9 @@ func (d *denial) Unwrap() error { return d.answer }
 func (g *Guard) decide(r *http.Request, c Call) ([]policy.Decision, error) {
 	all := make([]policy.Decision, 0, len(c.Message.Operations))
 	for _, op := range c.Message.Operations {
+		if !inTask(c.Caller, op) {
+			return nil, &denial{notInTask, op.ID}
+		}
 		d := g.c.Decider.Decide(r.Context(), policy.Request{Now: c.Request.Now, Server: c.Server, Operation: op, Caller: c.Caller, Client: c.Request.Client})
 		if d.Verdict != policy.Allow {
 			return nil, &denial{g.denied(r, c, d), op.ID}
@@ -33,6 +37,19 @@ func (g *Guard) decide(r *http.Request, c Call) ([]policy.Decision, error) {
 	}
 	return all, nil
 }
+
+// inTask reports whether the task of a token leaves an operation. A stream, its end and an answer to a question of the
+// server ask for nothing by themselves. It comes before the Decider: no policy widens what a person agreed to.
+func inTask(c token.Caller, op mcp.Operation) bool {
+	switch op.Kind {
+	case mcp.KindStream, mcp.KindEnd, mcp.KindResponse:
+		return true
+	}
+	return c.Task.Allows(op.Method, op.Name)
+}
+
+// notInTask has no challenge: a new token for the same task would do no better.
+var notInTask = &oauth.Error{Status: http.StatusForbidden, Code: "access_denied", Reason: "task", Description: "the token is for one task, and this operation is not in it"}
 
 // denied is the answer to a decision that is not Allow. It has a challenge only where a new token would help.
 func (g *Guard) denied(r *http.Request, c Call, d policy.Decision) *oauth.Error {

@@ -16,17 +16,19 @@ import (
 
 // Config is one resource.
 type Config struct {
-	Resource    oauth.Resource
-	Servers     []string          // authorization_servers of the metadata
-	Hosts       map[string]string // :: Host of a request → origin that its documents name; others get the resource's own
-	Origins     []string          // web origins that may call besides the resource's own and, on loopback, other loopback ones
-	Issuers     []token.Issuer    // whose tokens are taken; none: no call is admitted
-	Decider     policy.Decider    // nil: policy.ScopesOnly
-	Revocations Revocations       // nil: only expiry ends a token, so that its life is the bound
-	Log         *audit.Log        // nil: slog.Default
-	Slog        *slog.Logger      // what went wrong on our side; nil: slog.Default
-	Limits      Limits
-	Now         func() time.Time // for requests that nobody began; nil: time.Now
+	Resource       oauth.Resource
+	Servers        []string          // authorization_servers of the metadata
+	Hosts          map[string]string // :: Host of a request → origin that its documents name; others get the resource's own
+	Origins        []string          // web origins that may call besides the resource's own and, on loopback, other loopback ones
+	Issuers        []token.Issuer    // whose tokens are taken; none: no call is admitted
+	Decider        policy.Decider    // nil: policy.ScopesOnly
+	Revocations    Revocations       // nil: only expiry ends a token, so that its life is the bound
+	Log            *audit.Log        // nil: slog.Default
+	Slog           *slog.Logger      // what went wrong on our side; nil: slog.Default
+	Limits         Limits
+	DPoP           DPoP             // proofs of possession; the zero value takes them and asks nobody for one
+	Authentication Authentication   // how people must have signed in; the zero value: however
+	Now            func() time.Time // for requests that nobody began; nil: time.Now
 }
 
 // Guard admits calls to one resource. It is safe for concurrent use.
@@ -48,6 +50,9 @@ func New(c Config) (*Guard, error) {
 			return nil, errors.New("guard: an issuer without address or audience")
 		}
 	}
+	if a := c.Authentication.MaxAge; a < 0 || a%time.Second != 0 {
+		return nil, errors.New("guard: the age of a sign-in is not a number of whole seconds")
+	}
 	if c.Decider == nil {
 		c.Decider = policy.ScopesOnly{}
 	}
@@ -60,7 +65,7 @@ func New(c Config) (*Guard, error) {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	c.Limits = c.Limits.withDefaults()
+	c.Limits, c.DPoP = c.Limits.withDefaults(), c.DPoP.withDefaults()
 	return &Guard{c: c, verifier: token.NewVerifier(c.Issuers...)}, nil
 }
 
@@ -71,6 +76,7 @@ type Call struct {
 	Message   mcp.Message
 	Decisions []policy.Decision // one for each operation of Message
 	Server    string            // the resource's identifier
+	Nonce     string            // what the answer brings in DPoP-Nonce; empty: it has no such header
 }
 
 // Admit runs the path of a request up to the decision. What it refuses it has recorded; Refuse answers the error.
@@ -80,7 +86,7 @@ func (g *Guard) Admit(r *http.Request) (Call, error) {
 		return Call{}, g.refused(r, call, err)
 	}
 	var err error
-	if call.Caller, err = g.authenticate(r, call.Request.Now); err != nil {
+	if call.Caller, call.Nonce, err = g.authenticate(r, call.Request.Now); err != nil {
 		return Call{}, g.refused(r, call, err)
 	}
 	if call.Message, err = g.read(r); err != nil {

@@ -35,6 +35,7 @@ type fixture struct {
 	t    *testing.T
 	ring *token.Ring
 	g    *guard.Guard
+	now  func() time.Time
 	mu   sync.Mutex
 	log  []audit.Entry
 	full error
@@ -65,6 +66,7 @@ func guarded(t *testing.T, change func(*guard.Config)) *fixture {
 	if change != nil {
 		change(&c)
 	}
+	f.now = c.Now
 	if f.g, err = guard.New(c); err != nil {
 		t.Fatal(err)
 	}
@@ -124,7 +126,7 @@ func TestMetadata(t *testing.T) {
 			t.Fatal(err)
 		}
 		if diff := cmp.Diff(map[string]any{"resource": want, "authorization_servers": []any{issuer}, "scopes_supported": []any{"mcp"}, "bearer_methods_supported": []any{"header"},
-			"resource_name": "Files", "resource_documentation": "https://mcp.example/docs"}, got); diff != "" {
+			"resource_name": "Files", "resource_documentation": "https://mcp.example/docs", "dpop_signing_alg_values_supported": []any{"ES256", "ES384", "RS256", "PS256", "EdDSA"}}, got); diff != "" {
 			t.Errorf("to %s (-want +got)\n%s", host, diff)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/doorward-mcp/doorward/oauth"
+	"github.com/doorward-mcp/doorward/token"
 )
 
 // resource is the identifier under which the request knows the resource: the configured one, or on loopback the one with
@@ -33,6 +34,7 @@ func (g *Guard) Metadata() http.Handler {
 		b, err := json.Marshal(oauth.ProtectedResource{
 			Resource: g.resource(r), AuthorizationServers: g.c.Servers, ScopesSupported: g.c.Resource.InitialScopes(),
 			BearerMethods: []string{"header"}, Name: g.c.Resource.Name, Documentation: g.c.Resource.Documentation,
+			DPoPAlgorithms: token.Algorithms(), DPoPRequired: g.c.DPoP.Required,
 		})
 		if err != nil {
 			g.Refuse(w, r, err)

@@ -20,6 +20,9 @@ func (g *Guard) Protect(next http.Handler) http.Handler {
 			g.Refuse(w, r, err)
 			return
 		}
+		if call.Nonce != "" {
+			w.Header().Set("DPoP-Nonce", call.Nonce)
+		}
 		_, err = g.c.Log.Do(r.Context(), call.Record(), func(ctx context.Context, in audit.Intent) (audit.Outcome, error) {
 			w.Header().Set("Doorward-Receipt", in.ID())
 			seen := &status{ResponseWriter: w, code: http.StatusOK}
@@ -40,6 +43,7 @@ func (c Call) forward(r *http.Request) *http.Request {
 	r = r.WithContext(context.WithValue(r.Context(), key{}, c))
 	r.Header = r.Header.Clone()
 	r.Header.Del("Authorization")
+	r.Header.Del("DPoP")
 	r.Header.Del("Cookie")
 	r.Header.Del("Doorward-Caller")
 	if c.Message.Body != nil {

@@ -28,7 +28,10 @@ func (g *Guard) Refuse(w http.ResponseWriter, r *http.Request, err error) {
 		known = oauth.ServerError()
 	}
 	if known.Challenge != nil {
-		w.Header().Set("WWW-Authenticate", known.Challenge.String())
+		w.Header()["Www-Authenticate"] = g.challenges(r, known)
+	}
+	if known.Code == useNonce {
+		w.Header().Set("DPoP-Nonce", g.c.DPoP.Nonces.Make(request.From(r.Context()).Now))
 	}
 	if known.RetryAfter > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(known.RetryAfter))

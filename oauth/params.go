@@ -40,6 +40,9 @@ func (p Params) Get(name string) string { return p.values.Get(name) }
 // All are the values of a parameter that may repeat, in order.
 func (p Params) All(name string) []string { return slices.Clone(p.values[name]) }
 
+// Encode is the text that ReadParams reads as p.
+func (p Params) Encode() string { return p.values.Encode() }
+
 // printable keeps a stranger's text fit for a description: RFC 6749 §5.2 allows %x20-21 / %x23-5B / %x5D-7E.
 func printable(s string) string {
 	out := make([]byte, 0, min(len(s), 64))

@@ -11,14 +11,17 @@ type Resource struct {
 	URI           string      `yaml:"resource"` // the identifier; byte for byte the aud of its tokens
 	Name          string      `yaml:"name"`
 	Documentation string      `yaml:"documentation"`
-	Scopes        []ScopeText `yaml:"scopes"`  // empty: DefaultScope
-	Initial       Scopes      `yaml:"initial"` // what a 401 asks for and a client that names none gets; empty: DefaultScope
+	Scopes        []ScopeText `yaml:"scopes"`                         // empty: DefaultScope
+	Initial       Scopes      `yaml:"initial"`                        // what a 401 asks for and a client that names none gets; empty: DefaultScope
+	Devices       bool        `yaml:"device_authorization,omitempty"` // its tokens can be had by the device flow, RFC 8628
+	MayAct        string      `yaml:"may_act,omitempty"`              // the client that may exchange its tokens, RFC 8693 §4.4; empty: none but who serves it
 }
 
-// ScopeText is a scope and the sentence that the consent page shows.
+// ScopeText is a scope, the sentence that the consent page shows, and who may have it.
 type ScopeText struct {
-	Name     string `yaml:"name"`
-	Sentence string `yaml:"sentence"`
+	Name     string   `yaml:"name"`
+	Sentence string   `yaml:"sentence"`
+	Groups   []string `yaml:"groups,omitempty"` // a person must be in one of them; empty: everybody may
 }
 
 // DefaultScope is the scope of a resource that names none.
@@ -29,7 +32,7 @@ func (r Resource) AllScopes() []ScopeText {
 	if len(r.Scopes) > 0 {
 		return r.Scopes
 	}
-	return []ScopeText{{DefaultScope, "Use the tools, resources and prompts of this server on your behalf"}}
+	return []ScopeText{{Name: DefaultScope, Sentence: "Use the tools, resources and prompts of this server on your behalf"}}
 }
 
 // ScopeNames is the set of the scopes that the resource knows.

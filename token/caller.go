@@ -9,7 +9,7 @@ import (
 // Principal is issuer and subject, never one without the other: a subject is unique only under its issuer (RFC 7519 §4.1.2).
 type Principal struct{ Issuer, Subject string }
 
-// Caller is who calls, verified. Only Verifier.Verify makes one that is not zero.
+// Caller is who calls, verified. Only a Verifier makes one that is not zero.
 type Caller struct {
 	Principal
 	Client, Grant, ID string       // client_id, gid, jti; Grant is empty for tokens of other issuers
@@ -21,7 +21,8 @@ type Caller struct {
 	Chain             []Actor // current actor first; empty: the subject's own client
 	Key               string  // thumbprint of the confirmation key; empty: a bearer token
 	Groups            []string
-	Task              []byte // authorization_details, as they stand in the token
+	Task              *Task  // the one piece of work that it is for; nil: all that Scopes allow
+	MayAct            string // the client that may act for the subject, RFC 8693 §4.4; empty: none is named
 }
 
 // Actor acts for the subject; How says how it is known.

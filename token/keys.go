@@ -5,16 +5,17 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
+	strict "github.com/go-json-experiment/json"
 )
 
 // Fetch reads a document; roles pass internal/fetch. fresh is when it must be read again; the zero time: not said.
 type Fetch func(ctx context.Context, url string) (body []byte, fresh time.Time, err error)
 
-// Keys finds the key that a token names at now. ErrNoKey: the issuer has no such key. ErrUnavailable: nobody knows.
+// Keys finds the key that a token names at now. An empty kid is the key without a name, or the only key that there is.
+// ErrNoKey: the issuer has no such key, or several when none is named. ErrUnavailable: nobody knows.
 type Keys func(ctx context.Context, now time.Time, kid string) (jose.JSONWebKey, error)
 
 // What Keys answers besides a key.
@@ -23,63 +24,77 @@ var (
 	ErrUnavailable = errors.New("the issuer's keys cannot be read")
 )
 
-const (
-	keysKept  = 10 * time.Minute // how long a set is taken as it is
-	keysAgain = 10 * time.Second // how soon a set is read again for a key that it lacks, or after a failure
-	keysStale = time.Hour        // how long a set serves while its address does not answer
-)
+const fixedMost = 20 // keys in a set that somebody hands in
 
-// Set is somebody else's keys at an address, kept and renewed. It is safe for concurrent use.
-type Set struct {
-	url   string
-	fetch Fetch
-
-	mu    sync.Mutex // guards all below, and is held while reading: one reader is enough
-	keys  map[string]jose.JSONWebKey
-	read  time.Time // when keys were read
-	tried time.Time // when they were last asked for
+// FixedKeys are the keys of a JWKS text (RFC 7517 §5), as a client registers them. It is strict, because whoever hands it in is
+// there to mend it: a private or symmetric key, two keys of one name, a key without a name beside others, no key that
+// signs with one of Algorithms, or more than 20 keys are errors, whose texts may be shown.
+func FixedKeys(jwks []byte) (Keys, error) {
+	var set struct {
+		Keys []json.RawMessage `json:"keys"`
+	}
+	if err := strict.Unmarshal(jwks, &set); err != nil {
+		return nil, errors.New("the key set is not a JSON object with keys")
+	}
+	if len(set.Keys) > fixedMost {
+		return nil, fmt.Errorf("the key set has more than %d keys", fixedMost)
+	}
+	all := keySet{}
+	for _, text := range set.Keys {
+		k, err := publicKey(text)
+		if err != nil {
+			return nil, err
+		}
+		if !usable(k) {
+			continue
+		}
+		if _, twice := all[k.KeyID]; twice {
+			return nil, fmt.Errorf("the key set has two keys with the kid %q", k.KeyID)
+		}
+		all[k.KeyID] = k
+	}
+	if _, nameless := all[""]; nameless && len(all) > 1 {
+		return nil, errors.New("a key without kid must be the only one of its set")
+	}
+	if len(all) == 0 {
+		return nil, errors.New("the key set has no key that can verify a signature here")
+	}
+	return func(_ context.Context, _ time.Time, kid string) (jose.JSONWebKey, error) {
+		k, ok := all.find(kid)
+		if !ok {
+			return k, ErrNoKey
+		}
+		return k, nil
+	}, nil
 }
 
-// NewSet reads nothing yet.
-func NewSet(url string, fetch Fetch) *Set { return &Set{url: url, fetch: fetch} }
-
-// Key is a Keys.
-func (s *Set) Key(ctx context.Context, now time.Time, kid string) (jose.JSONWebKey, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	key, known := s.keys[kid]
-	due := now.Sub(s.read) >= keysKept || !known
-	if due && now.Sub(s.tried) >= keysAgain {
-		s.tried = now
-		if keys, err := s.load(ctx); err == nil {
-			s.keys, s.read = keys, now
-			key, known = keys[kid]
-		}
+// publicKey reads one key. A kind of key that go-jose does not know comes back as a key that nothing fits.
+func publicKey(text json.RawMessage) (k jose.JSONWebKey, err error) {
+	var members map[string]json.RawMessage
+	if err := strict.Unmarshal(text, &members); err != nil {
+		return k, errors.New("the key set has a key that is no JSON object")
 	}
-	switch {
-	case now.Sub(s.read) >= keysStale:
-		return jose.JSONWebKey{}, fmt.Errorf("%w: %s", ErrUnavailable, s.url)
-	case !known:
-		return jose.JSONWebKey{}, ErrNoKey
+	if private(members) {
+		return k, errors.New("the key set has a private or symmetric key: it is known now, so stop using it")
 	}
-	return key, nil
+	if json.Unmarshal(text, &k) != nil {
+		return jose.JSONWebKey{}, nil
+	}
+	return k, nil
 }
 
-func (s *Set) load(ctx context.Context) (map[string]jose.JSONWebKey, error) {
-	body, _, err := s.fetch(ctx, s.url)
-	if err != nil {
-		return nil, err
+// keySet is a set of public keys. :: kid → key; a key without kid stands under the empty one.
+type keySet map[string]jose.JSONWebKey
+
+// find is the key of a name. RFC 7515 §4.1.4: kid is a hint, so that a set of one nameless key needs none to agree.
+func (s keySet) find(kid string) (jose.JSONWebKey, bool) {
+	if k, ok := s[kid]; ok {
+		return k, true
 	}
-	var set jose.JSONWebKeySet
-	if err := json.Unmarshal(body, &set); err != nil {
-		return nil, fmt.Errorf("reading key set %s: %w", s.url, err)
-	}
-	keys := map[string]jose.JSONWebKey{}
-	for _, k := range set.Keys {
-		// RFC 7517 §4.2: a key for encryption signs nothing. A symmetric or private key in a public set is a mistake.
-		if k.KeyID != "" && k.Use != "enc" && k.IsPublic() && k.Valid() {
-			keys[k.KeyID] = k
+	if len(s) == 1 {
+		for _, k := range s {
+			return k, kid == "" || k.KeyID == ""
 		}
 	}
-	return keys, nil
+	return jose.JSONWebKey{}, false
 }

@@ -58,12 +58,12 @@ func TestAKeySetIsReadAsOftenAsNeeded(t *testing.T) {
 	ask(3*time.Hour, next.ID, nil, 7)
 }
 
-// RFC 7517 §4.2: keys for encryption, without name, symmetric or private are no keys to verify with.
+// RFC 7517 §4.2: keys for encryption, symmetric or private are no keys to verify with.
 func TestKeysThatVerifyNothing(t *testing.T) {
 	k := key(t)
 	for name, bad := range map[string]jose.JSONWebKey{
-		"for encryption": {Key: k.Private.Public(), KeyID: "x", Use: "enc"}, "without a name": {Key: k.Private.Public()},
-		"symmetric": {Key: []byte("secret"), KeyID: "x"}, "private": {Key: k.Private, KeyID: "x"},
+		"for encryption": {Key: k.Private.Public(), KeyID: "x", Use: "enc"},
+		"symmetric":      {Key: []byte("secret"), KeyID: "x"}, "private": {Key: k.Private, KeyID: "x"},
 	} {
 		p := &published{set: jose.JSONWebKeySet{Keys: []jose.JSONWebKey{bad}}}
 		if _, err := token.NewSet("u", p.fetch).Key(t.Context(), noon, bad.KeyID); !errors.Is(err, token.ErrNoKey) {

@@ -8,14 +8,18 @@ import (
 	"time"
 )
 
-// The typ of each kind that we mint.
+// The typ of each kind that we mint, and the type of the one kind of authorization_details that may be in it.
 const (
-	TypAccess = "at+jwt"              // RFC 9068 §2.1
-	TypCaller = "doorward-caller+jwt" // tells an upstream who calls; never a bearer token
+	TypAccess   = "at+jwt"              // RFC 9068 §2.1
+	TypCaller   = "doorward-caller+jwt" // tells an upstream who calls; never a bearer token
+	TypIdentity = "JWT"                 // an ID token, whose typ OpenID leaves open and libraries expect to be this
+	TaskType    = "doorward_task"
 )
 
-// CallerLifetime is how long a caller assertion is good.
-const CallerLifetime = time.Minute
+const (
+	CallerLifetime = time.Minute      // how long a caller assertion is good
+	Leeway         = 30 * time.Second // how far apart two clocks may be
+)
 
 // payload is the JSON of every token that we mint or read. RFC 9068 §2.2; gid, the grant, is ours.
 type payload struct {
@@ -35,6 +39,7 @@ type payload struct {
 	Act           *act            `json:"act,omitempty"`
 	Confirmation  *confirmation   `json:"cnf,omitempty"`
 	Task          json.RawMessage `json:"authorization_details,omitempty"`
+	MayAct        *mayAct         `json:"may_act,omitempty"`
 }
 
 // act is the actor claim, the current actor outermost. RFC 8693 §4.1; client_id and how are ours.
@@ -44,6 +49,13 @@ type act struct {
 	Client  string `json:"client_id,omitempty"`
 	How     string `json:"how,omitempty"`
 	Act     *act   `json:"act,omitempty"`
+}
+
+// mayAct is the client that may act for the subject. RFC 8693 §4.4. A client of ours is its own subject.
+type mayAct struct {
+	Issuer  string `json:"iss,omitempty"`
+	Subject string `json:"sub"`
+	Client  string `json:"client_id,omitempty"`
 }
 
 type confirmation struct {
@@ -109,11 +121,11 @@ func (r *Ring) Access(now time.Time, c Claims) (string, error) {
 }
 
 // Caller mints the assertion that tells an upstream who calls. Its audience is the upstream, its life CallerLifetime,
-// and it has no jti and no grant: nothing in it can be turned back into a token. The subject's own issuer stands in
-// idp, because iss is the one who vouches: us.
+// and it has no jti, no grant and no key: nothing in it can be turned back into a token, and who carries it is not who
+// proved the key. The subject's own issuer stands in idp, because iss is the one who vouches: us.
 func (r *Ring) Caller(now time.Time, upstream string, c Caller) (string, error) {
 	p := describe(c)
-	p.ID, p.Grant = "", ""
+	p.ID, p.Grant, p.Confirmation, p.MayAct = "", "", nil, nil
 	p.Issuer, p.Audience, p.Issued, p.Expires = r.issuer, audience{upstream}, toSeconds(now), toSeconds(now.Add(CallerLifetime))
 	return r.sign(now, TypCaller, struct {
 		payload
@@ -124,13 +136,16 @@ func (r *Ring) Caller(now time.Time, upstream string, c Caller) (string, error) 
 func describe(c Caller) payload {
 	p := payload{
 		Subject: c.Subject, Expires: toSeconds(c.Expires), ID: c.ID, Client: c.Client, Scope: c.Scopes.String(),
-		Authenticated: toSeconds(c.Authenticated), ACR: c.ACR, Grant: c.Grant, Groups: c.Groups, Task: c.Task,
+		Authenticated: toSeconds(c.Authenticated), ACR: c.ACR, Grant: c.Grant, Groups: c.Groups, Task: c.Task.Details(),
 	}
 	for _, a := range slices.Backward(c.Chain) {
 		p.Act = &act{a.Issuer, a.Subject, a.Client, a.How, p.Act}
 	}
 	if c.Key != "" {
 		p.Confirmation = &confirmation{Thumbprint: c.Key}
+	}
+	if c.MayAct != "" {
+		p.MayAct = &mayAct{Subject: c.MayAct, Client: c.MayAct}
 	}
 	return p
 }

@@ -20,7 +20,7 @@ func full() token.Claims {
 		Principal: token.Principal{Issuer: issuer, Subject: "alice"}, Client: "c", Grant: "g", ID: "j", Resource: resource, Scopes: oauth.NewScopes("b", "a"), ACR: "urn:x",
 		Authenticated: noon.Add(-time.Hour), Issued: noon, Expires: noon.Add(10 * time.Minute), Groups: []string{"staff"},
 		Chain: []token.Actor{{Principal: token.Principal{Issuer: "https://agents.example", Subject: "bot"}, Client: "d", How: "exchange"}, {Principal: token.Principal{Subject: "older"}}},
-		Task:  []byte(`[{"type":"x"}]`),
+		Task:  &token.Task{ID: "t", Words: "Add up <the> figures & report", Tools: []string{"add", "sum"}, Expires: noon.Add(time.Hour)}, MayAct: "d", Key: "print",
 	}
 }
 
@@ -47,7 +47,7 @@ func TestAMintedTokenSaysWhatItsClaimsSay(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := verifier(r).Verify(t.Context(), noon, raw)
+	got, err := verifier(r).Verify(t.Context(), noon, raw, "print")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,8 +69,9 @@ func TestAccessTokensAreRFC9068(t *testing.T) {
 	}
 	want := map[string]any{
 		"iss": issuer, "sub": "alice", "aud": resource, "exp": float64(noon.Unix() + 600), "iat": float64(noon.Unix()), "jti": "j", "client_id": "c", "scope": "a b",
-		"auth_time": float64(noon.Unix() - 3600), "acr": "urn:x", "gid": "g", "groups": []any{"staff"}, "authorization_details": []any{map[string]any{"type": "x"}},
-		"act": map[string]any{"iss": "https://agents.example", "sub": "bot", "client_id": "d", "how": "exchange", "act": map[string]any{"sub": "older"}},
+		"auth_time": float64(noon.Unix() - 3600), "acr": "urn:x", "gid": "g", "groups": []any{"staff"}, "cnf": map[string]any{"jkt": "print"}, "may_act": map[string]any{"sub": "d", "client_id": "d"},
+		"authorization_details": []any{map[string]any{"type": "doorward_task", "id": "t", "words": "Add up <the> figures & report", "tools": []any{"add", "sum"}, "expires": float64(noon.Unix() + 3600)}},
+		"act":                   map[string]any{"iss": "https://agents.example", "sub": "bot", "client_id": "d", "how": "exchange", "act": map[string]any{"sub": "older"}},
 	}
 	if diff := cmp.Diff(want, claims); diff != "" {
 		t.Errorf("claims (-want +got)\n%s", diff)
@@ -86,10 +87,10 @@ func TestACallerAssertionIsNoAccessToken(t *testing.T) {
 			t.Fatal(err)
 		}
 		header, claims := decoded(t, raw)
-		if header["typ"] != "doorward-caller+jwt" || claims["aud"] != upstream || claims["exp"] != float64(noon.Unix()+60) || claims["idp"] != issuer || claims["jti"] != nil || claims["gid"] != nil {
+		if header["typ"] != "doorward-caller+jwt" || claims["aud"] != upstream || claims["exp"] != float64(noon.Unix()+60) || claims["idp"] != issuer || claims["jti"] != nil || claims["gid"] != nil || claims["cnf"] != nil || claims["may_act"] != nil {
 			t.Errorf("%v %v", header, claims)
 		}
-		if _, err := verifier(r).Verify(t.Context(), noon, raw); reasonOf(t, err) != "type" {
+		if _, err := verifier(r).Verify(t.Context(), noon, raw, ""); reasonOf(t, err) != "type" {
 			t.Errorf("as an access token: %v", err)
 		}
 	}

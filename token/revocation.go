@@ -1,8 +1,12 @@
 package token
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
-// Revocation hits every token that matches all members that are set and was issued before NotBefore.
+// Revocation hits every token that matches all members that are set and was issued before NotBefore. Client is the client of
+// the token or of a hop of its chain: who loses its admission is not let in behind an agent.
 // One without any of Grant, Client, ID, Subject and Actor hits nothing.
 type Revocation struct {
 	Grant, Client, ID string
@@ -45,7 +49,7 @@ func (s *Revocations) Hits(c Caller) bool {
 	}
 	hit := anyHits(s.ids[c.ID], c) || anyHits(s.grants[c.Grant], c) || anyHits(s.subjects[c.Principal], c) || anyHits(s.clients[c.Client], c)
 	for _, a := range c.Chain {
-		hit = hit || anyHits(s.actors[a.Principal], c)
+		hit = hit || anyHits(s.actors[a.Principal], c) || anyHits(s.clients[a.Client], c)
 	}
 	return hit
 }
@@ -63,7 +67,7 @@ func (r Revocation) hits(c Caller) bool {
 	switch {
 	case r.ID != "" && r.ID != c.ID,
 		r.Grant != "" && r.Grant != c.Grant,
-		r.Client != "" && r.Client != c.Client,
+		r.Client != "" && r.Client != c.Client && !slices.ContainsFunc(c.Chain, func(a Actor) bool { return a.Client == r.Client }),
 		r.Subject != Principal{} && r.Subject != c.Principal,
 		r.Actor != Principal{} && !acts(r.Actor, c):
 		return false

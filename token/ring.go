@@ -51,7 +51,7 @@ func NewRing(issuer string, keys []Key) (*Ring, error) {
 	r := &Ring{issuer: issuer}
 	for _, k := range keys {
 		rk := ringKey{k, map[string]jose.Signer{}}
-		for _, typ := range []string{TypAccess, TypCaller} {
+		for _, typ := range []string{TypAccess, TypCaller, TypIdentity} {
 			s, err := jose.NewSigner(
 				jose.SigningKey{Algorithm: jose.ES256, Key: jose.JSONWebKey{Key: k.Private, KeyID: k.ID}},
 				(&jose.SignerOptions{}).WithType(jose.ContentType(typ)))

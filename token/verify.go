@@ -4,21 +4,17 @@ import (
 	"context"
 	"crypto"
 	"crypto/sha256"
-	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
+	strict "github.com/go-json-experiment/json"
 	"github.com/maypok86/otter/v2"
 
 	"github.com/doorward-mcp/doorward/oauth"
 )
-
-// Leeway is how far apart two clocks may be.
-const Leeway = 30 * time.Second
 
 const (
 	maxToken = 16 << 10 // bytes of a token that are looked at
@@ -73,9 +69,30 @@ func NewVerifier(issuers ...Issuer) *Verifier {
 	return v
 }
 
-// Verify makes a Caller of a bearer token. The error is an *oauth.Error: invalid_token with a reason of its own for each
+// Verify makes a Caller of a token that came with a call. key is the thumbprint that was proved with it, Possession.Key;
+// empty: it came as a bearer token. The error is an *oauth.Error: invalid_token with a reason of its own for each
 // check, or temporarily_unavailable (503) while the issuer's keys are out of reach.
-func (v *Verifier) Verify(ctx context.Context, now time.Time, raw string) (Caller, error) {
+func (v *Verifier) Verify(ctx context.Context, now time.Time, raw, key string) (Caller, error) {
+	c, err := v.Inspect(ctx, now, raw)
+	if err != nil {
+		return Caller{}, err
+	}
+	switch {
+	case c.Key == key:
+		return c, nil
+	case key == "":
+		// RFC 9449 §7.2: a bound token sent as a bearer token is perhaps a stolen one.
+		return Caller{}, invalid("bound", "the token is bound to a key and was sent as a bearer token")
+	case c.Key == "":
+		// RFC 9449 §7.1: the DPoP scheme is for bound tokens.
+		return Caller{}, invalid("unbound", "the token is bound to no key and was sent with the DPoP scheme")
+	}
+	return Caller{}, invalid("other_key", "the token is bound to another key than the one that was proved")
+}
+
+// Inspect is Verify without possession: who holds a key is not asked. It is for tokens that are talked about, as in
+// introspection, revocation and exchange, and never for one that opens something. Its errors are those of Verify.
+func (v *Verifier) Inspect(ctx context.Context, now time.Time, raw string) (Caller, error) {
 	if len(raw) > maxToken {
 		return Caller{}, invalid("too_long", "the token is longer than 16 KiB")
 	}
@@ -119,7 +136,7 @@ func (v *Verifier) read(ctx context.Context, now time.Time, raw string) (*genuin
 		return nil, invalid("signature", "the token's signature is wrong")
 	}
 	var p payload
-	if err := json.Unmarshal(body, &p); err != nil || p.Issuer != i.URL {
+	if err := strict.Unmarshal(body, &p); err != nil || p.Issuer != i.URL {
 		return nil, invalid("claims", "the token's claims cannot be read")
 	}
 	return p.genuine(key, len(raw))
@@ -127,15 +144,10 @@ func (v *Verifier) read(ctx context.Context, now time.Time, raw string) (*genuin
 
 // issuer finds who says to have issued raw. What it reads is not verified yet: it only chooses the keys.
 func (v *Verifier) issuer(raw string) (Issuer, error) {
-	parts := strings.Split(raw, ".")
-	if len(parts) != 3 {
-		return Issuer{}, invalid("malformed", "the token is not a JWT")
-	}
 	var said struct {
 		Issuer string `json:"iss"`
 	}
-	body, err := base64.RawURLEncoding.DecodeString(parts[1])
-	if err != nil || json.Unmarshal(body, &said) != nil {
+	if _, err := split(raw, &said); err != nil {
 		return Issuer{}, invalid("malformed", "the token is not a JWT")
 	}
 	i, ok := v.issuers[said.Issuer]
@@ -153,8 +165,11 @@ func (v *Verifier) key(ctx context.Context, now time.Time, i Issuer, kid string)
 	case errors.Is(err, ErrNoKey):
 		return key, invalid("key", "the token is signed with a key that its issuer does not show")
 	}
-	return key, &oauth.Error{Status: 503, Code: "temporarily_unavailable", Reason: "keys_unavailable", RetryAfter: 5,
-		Description: "the keys of the token's issuer cannot be read at the moment; try again"}
+	return key, unavailable("the keys of the token's issuer cannot be read at the moment; try again")
+}
+
+func unavailable(description string) *oauth.Error {
+	return &oauth.Error{Status: 503, Code: "temporarily_unavailable", Reason: "keys_unavailable", RetryAfter: 5, Description: description}
 }
 
 func (p payload) genuine(key jose.JSONWebKey, size int) (*genuine, error) {
@@ -162,19 +177,36 @@ func (p payload) genuine(key jose.JSONWebKey, size int) (*genuine, error) {
 	if p.Subject == "" || p.Client == "" || p.Expires == 0 || p.Issued == 0 || p.ID == "" || len(p.Audience) == 0 {
 		return nil, invalid("claims", "the token lacks a claim that RFC 9068 requires")
 	}
+	// A task that cannot be read would leave the token wider than its task.
+	task, err := taskOf(p.Task)
+	if err != nil {
+		return nil, invalid("task", "the task in the token cannot be read")
+	}
 	c := Caller{
 		Principal: Principal{p.Issuer, p.Subject}, Client: p.Client, Grant: p.Grant, ID: p.ID,
 		Scopes: oauth.NewScopes(strings.Fields(p.Scope)...), ACR: p.ACR, Authenticated: p.Authenticated.time(),
-		Issued: p.Issued.time(), Expires: p.Expires.time(), Groups: p.Groups, Task: p.Task,
+		Issued: p.Issued.time(), Expires: p.Expires.time(), Groups: p.Groups, Task: task, MayAct: p.MayAct.client(p.Issuer),
 	}
 	for a := p.Act; a != nil; a = a.Act {
 		c.Chain = append(c.Chain, Actor{Principal{a.Issuer, a.Subject}, a.Client, a.How})
 	}
 	if p.Confirmation != nil {
-		// RFC 9449 §7.1, RFC 8705 §3: a bound token is no bearer token. Verify takes bearer tokens only.
-		return nil, invalid("bound", "the token is bound to a key and was sent as a bearer token")
+		// RFC 8705 §3: a token that is bound to a certificate, or in a way that is not known here, is good for nobody,
+		// because nobody proves that here.
+		if p.Confirmation.Thumbprint == "" || p.Confirmation.X5T != "" {
+			return nil, invalid("bound_otherwise", "the token is bound in a way that is not taken here")
+		}
+		c.Key = p.Confirmation.Thumbprint
 	}
 	return &genuine{c, p.Audience, p.NotBefore.time(), key, uint32(size) + 512}, nil
+}
+
+// client is the client that may act, if the claim names a client of the token's own issuer and nobody else.
+func (m *mayAct) client(issuer string) string {
+	if m == nil || m.Issuer != "" && m.Issuer != issuer || m.Subject != "" && m.Subject != m.Client {
+		return ""
+	}
+	return m.Client
 }
 
 // judge runs the checks whose answer may be another one each time.

@@ -111,7 +111,8 @@ func reasonOf(t testing.TB, err error) string {
 	return e.Reason
 }
 
-// RS-TOKEN-VALIDATE, RS-AUDIENCE, RS-AUDIENCE-MISSING, RS-ENFORCE-EXPIRY, RS-NO-FOREIGN-TOKENS, RFC 9068 §4: each check
+// RS-TOKEN-VALIDATE, RS-AUDIENCE, RS-AUDIENCE-MISSING, RS-ENFORCE-EXPIRY, RS-NO-FOREIGN-TOKENS, RFC 9068 §4; WIF-RS-BASELINE, because by
+// which grant a token came, a workload's or a person's, makes no difference: each check
 // refuses with a reason of its own, so that a test that passes for another reason is seen.
 func TestVerify(t *testing.T) {
 	k, other := key(t), key(t)
@@ -162,6 +163,9 @@ func TestVerify(t *testing.T) {
 		{"a foreign key under its own name", signed(t, jose.ES256, other.Private, other.ID), "key"},
 		{"a foreign key under ours", signed(t, jose.ES256, other.Private, k.ID), "signature"},
 		{"no kid", signed(t, jose.ES256, k.Private, ""), "key"},
+		{"bound to a certificate", es(claim("cnf", map[string]string{"x5t#S256": "x"})), "bound_otherwise"},
+		{"bound to a key and a certificate", es(claim("cnf", map[string]string{"jkt": "x", "x5t#S256": "y"})), "bound_otherwise"},
+		{"bound in an unknown way", es(claim("cnf", map[string]string{"kid": "x"})), "bound_otherwise"},
 		{"another algorithm", signed(t, jose.RS256, rsaKey, k.ID), "algorithm"},
 		{"a curve that is not in use", signed(t, jose.ES384, p384, k.ID), "algorithm"},
 		{"a shared secret", signed(t, jose.HS256, []byte(strings.Repeat("x", 32)), k.ID), "algorithm"},
@@ -177,7 +181,7 @@ func TestVerify(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			for range 2 { // the second time from the cache, where there is one
-				got, err := v.Verify(t.Context(), noon, c.raw)
+				got, err := v.Verify(t.Context(), noon, c.raw, "")
 				if reason := reasonOf(t, err); reason != c.want {
 					t.Errorf("reason %q, want %q", reason, c.want)
 				}
@@ -206,11 +210,11 @@ func TestAnIssuerThatIsNotWholeTakesNothing(t *testing.T) {
 	for name, i := range map[string]token.Issuer{
 		"no keys": {URL: issuer, Audiences: []string{resource}}, "no audiences": {URL: issuer, Keys: own}, "no address": {Keys: own, Audiences: []string{resource}},
 	} {
-		if c, err := token.NewVerifier(i).Verify(t.Context(), noon, raw); err == nil {
+		if c, err := token.NewVerifier(i).Verify(t.Context(), noon, raw, ""); err == nil {
 			t.Errorf("%s: %+v", name, c)
 		}
 	}
-	if _, err := token.NewVerifier().Verify(t.Context(), noon, raw); reasonOf(t, err) != "issuer" {
+	if _, err := token.NewVerifier().Verify(t.Context(), noon, raw, ""); reasonOf(t, err) != "issuer" {
 		t.Error(err)
 	}
 }
@@ -223,7 +227,7 @@ func TestACachedTokenIsJudgedAgain(t *testing.T) {
 	raw := signed(t, jose.ES256, k.Private, k.ID)
 	at := func(when time.Time, want string) {
 		t.Helper()
-		if _, err := v.Verify(t.Context(), when, raw); reasonOf(t, err) != want {
+		if _, err := v.Verify(t.Context(), when, raw, ""); reasonOf(t, err) != want {
 			t.Errorf("at %s: %v, want %q", when.Format(time.TimeOnly), err, want)
 		}
 	}
@@ -250,7 +254,7 @@ func TestKeysThatCannotBeReadAreNoRefusal(t *testing.T) {
 	v := token.NewVerifier(token.Issuer{URL: issuer, Audiences: []string{resource}, Keys: func(context.Context, time.Time, string) (jose.JSONWebKey, error) {
 		return jose.JSONWebKey{}, token.ErrUnavailable
 	}})
-	_, err := v.Verify(t.Context(), noon, signed(t, jose.ES256, k.Private, k.ID))
+	_, err := v.Verify(t.Context(), noon, signed(t, jose.ES256, k.Private, k.ID), "")
 	if reasonOf(t, err) != "keys_unavailable" {
 		t.Error(err)
 	}
@@ -267,7 +271,7 @@ func FuzzVerify(f *testing.F) {
 	f.Add("eyJhbGciOiJub25lIn0.e30.")
 	f.Add(signed(f, jose.HS256, []byte(strings.Repeat("x", 32)), k.ID))
 	f.Fuzz(func(t *testing.T, raw string) {
-		c, err := v.Verify(t.Context(), noon, raw)
+		c, err := v.Verify(t.Context(), noon, raw, "")
 		if err == nil && raw != whole && (c.Subject != "alice" || !strings.HasPrefix(whole, raw[:strings.LastIndexByte(raw, '.')])) {
 			t.Errorf("%q is taken as %+v", raw, c)
 		}

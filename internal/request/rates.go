@@ -17,6 +17,7 @@ type Rates struct {
 type bucket struct {
 	source  netip.Prefix
 	purpose string
+	key     string // of a source that has a name, not an address
 }
 
 // NewRates has room for ten thousand sources.
@@ -29,8 +30,17 @@ func NewRates() *Rates {
 func (r *Rates) Allow(i Info, purpose string, perMinute int) bool {
 	addr := i.Client.Unmap()
 	prefix, _ := addr.Prefix(min(addr.BitLen(), 64)) // the zero prefix for the zero address: those without one share a bucket
-	b, _ := r.buckets.ComputeIfAbsent(bucket{prefix, purpose}, func() (*rate.Limiter, bool) {
+	return r.take(bucket{source: prefix, purpose: purpose}, i.Now, perMinute)
+}
+
+// AllowKey is Allow for a source that has a name, such as a client that has authenticated.
+func (r *Rates) AllowKey(now time.Time, key string, perMinute int) bool {
+	return r.take(bucket{key: key}, now, perMinute)
+}
+
+func (r *Rates) take(from bucket, now time.Time, perMinute int) bool {
+	b, _ := r.buckets.ComputeIfAbsent(from, func() (*rate.Limiter, bool) {
 		return rate.NewLimiter(rate.Every(time.Minute/time.Duration(perMinute)), perMinute), false
 	})
-	return b.AllowN(i.Now, 1)
+	return b.AllowN(now, 1)
 }
