@@ -6,12 +6,16 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"regexp"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/doorward-mcp/doorward/audit"
 	"github.com/doorward-mcp/doorward/grant"
 	"github.com/doorward-mcp/doorward/internal/request"
 	"github.com/doorward-mcp/doorward/oauth"
+	"github.com/doorward-mcp/doorward/token"
 )
 
 // What a stranger can have stored as pending requests is bounded: so long each, and so many a minute from one source.
@@ -34,8 +38,8 @@ func (e *Return) Error() string { return e.Err.Error() }
 // Unwrap is the error itself, for errors.As.
 func (e *Return) Unwrap() error { return e.Err }
 
-// Authorize serves GET /authorize: a new request, or the return from a page. An error that is a *Return is the client's;
-// any other is for the person alone.
+// Authorize serves GET /authorize: a new request, one that was pushed, or the return from a page. An error that is a *Return
+// is the client's; any other is for the person alone.
 func (s *Server) Authorize(w http.ResponseWriter, r *http.Request) error {
 	if r.Method != http.MethodGet {
 		return &oauth.Error{Status: 405, Code: "invalid_request", Reason: "method", Description: "this address takes GET only"}
@@ -50,15 +54,35 @@ func (s *Server) Authorize(w http.ResponseWriter, r *http.Request) error {
 	if id := q.Get(pendingParam); id != "" {
 		return s.resume(w, r, id)
 	}
-	p, err := s.validate(r, q)
+	person, err := s.c.Person(r)
+	if err != nil {
+		return err
+	}
+	p, err := s.ask(r, q, person)
 	if err != nil {
 		return s.Refused(r, q.Get("client_id"), err)
 	}
 	if !s.rate.Allow(request.From(r.Context()), "authorize", maxPending) {
 		return s.Refused(r, p.Client, &oauth.Error{Status: 429, Code: "temporarily_unavailable", Reason: "quota", RetryAfter: 60, Description: "too many sign-ins were begun from your address; try again in a minute"})
 	}
-	p.ID, p.Browser = rand.Text(), s.browser(w, r)
+	return s.begin(w, r, p, person)
+}
+
+// ask makes a request of what came: as parameters, or by reference to one that was pushed.
+func (s *Server) ask(r *http.Request, q oauth.Params, person *SignedIn) (Pending, error) {
+	if strings.HasPrefix(q.Get("request_uri"), pushedPrefix) {
+		return s.takePushed(r, q, person)
+	}
+	return s.validate(r.Context(), q, r.URL.RawQuery, person)
+}
+
+// begin stores a request for this browser and sends it on.
+func (s *Server) begin(w http.ResponseWriter, r *http.Request, p Pending, person *SignedIn) error {
 	now := request.From(r.Context()).Now
+	p.ID, p.Browser, p.Began = rand.Text(), s.browser(w, r), now.Truncate(time.Millisecond)
+	if person != nil && p.Fresh(person.At) {
+		p.SignedIn = person
+	}
 	if err := s.c.Store.Pendings.Begin(r.Context(), now, now.Add(s.c.Pending), p); err != nil {
 		return err
 	}
@@ -79,22 +103,55 @@ func (s *Server) Refused(r *http.Request, client string, err error) error {
 	return err
 }
 
-// validate judges a request: first who asks and where the answer would go, then everything else.
-func (s *Server) validate(r *http.Request, q oauth.Params) (Pending, error) {
-	c, redirect, err := s.asker(r.Context(), q)
+// validate judges a request: first who asks and where the answer would go, then everything else. A client whose document is
+// not at hand waits until somebody has signed in: a stranger makes us fetch nothing.
+func (s *Server) validate(ctx context.Context, q oauth.Params, raw string, person *SignedIn) (Pending, error) {
+	if id := q.Get("client_id"); person == nil && oauth.IsDocumentID(id) {
+		if _, known := s.c.Known(ctx, id); !known {
+			return unread(id, q, raw)
+		}
+	}
+	c, redirect, err := s.asker(ctx, q)
 	if err != nil {
 		return Pending{}, err
 	}
+	return s.validated(ctx, c, redirect, q, person)
+}
+
+// validated judges what c asks, once it is settled where the answer goes.
+func (s *Server) validated(ctx context.Context, c oauth.Client, redirect string, q oauth.Params, person *SignedIn) (Pending, error) {
 	p := Pending{Client: c.ID, Redirect: redirect, State: q.Get("state"), Challenge: q.Get("code_challenge")}
-	if err := s.fill(&p, q); err != nil {
+	if err := s.fill(&p, c, q); err != nil {
 		var known *oauth.Error
 		if !errors.As(err, &known) {
 			return Pending{}, err
 		}
-		direct := c.Source == oauth.Listed || s.c.Approved(r, c.ID)
-		return Pending{}, &Return{known, c, s.errorURL(p, known), direct}
+		return Pending{}, s.back(ctx, c, p, person, known)
 	}
 	return p, nil
+}
+
+// back is an error of p on its way to the client: unseen only if the operator or this person trusts the address already.
+func (s *Server) back(ctx context.Context, c oauth.Client, p Pending, person *SignedIn, e *oauth.Error) error {
+	direct := c.Source == oauth.Listed
+	if !direct && person != nil {
+		approved, err := s.c.Store.Consents.Approved(ctx, request.From(ctx).Now, person.Principal, c.ID)
+		if err != nil {
+			return err
+		}
+		direct = approved
+	}
+	return &Return{e, c, s.errorURL(p, e), direct}
+}
+
+func unread(id string, q oauth.Params, raw string) (Pending, error) {
+	if slices.Contains(strings.Fields(q.Get("prompt")), "none") {
+		return Pending{}, loginRequired
+	}
+	if reason := oauth.CheckDocumentID(id); reason != "" {
+		return Pending{}, oauth.InvalidClient("document_address", "the client id cannot be the address of a metadata document: "+reason)
+	}
+	return Pending{Client: id, Unread: raw, LoginHint: hint(q)}, nil
 }
 
 // asker is the client and where the answer goes. Its errors are shown and never redirected: RFC 6749 §4.1.2.1.
@@ -106,19 +163,33 @@ func (s *Server) asker(ctx context.Context, q oauth.Params) (oauth.Client, strin
 	if err != nil {
 		return oauth.Client{}, "", err
 	}
+	if c.Waits {
+		return oauth.Client{}, "", waits
+	}
+	redirect, err := redirectOf(c, q)
+	return c, redirect, err
+}
+
+// waits is the answer to a client that the operator has not admitted yet.
+var waits = &oauth.Error{Status: 403, Code: "unauthorized_client", Reason: "client_waits",
+	Description: "this program is new here and waits for an administrator to admit it; ask whoever runs this server, then connect again"}
+
+func redirectOf(c oauth.Client, q oauth.Params) (string, error) {
 	redirect := q.Get("redirect_uri")
 	if redirect == "" && len(c.RedirectURIs) == 1 { // RFC 6749 §3.1.2.3
 		redirect = c.RedirectURIs[0]
 	}
 	if !oauth.MatchRedirect(c.RedirectURIs, redirect) {
-		return oauth.Client{}, "", oauth.InvalidRequest("redirect_uri", "the redirect address is not one that this client registered")
+		return "", oauth.InvalidRequest("redirect_uri", "the redirect address is not one that this client registered")
 	}
-	return c, redirect, nil
+	return redirect, nil
 }
 
 // fill judges the rest of a request into p.
-func (s *Server) fill(p *Pending, q oauth.Params) error {
+func (s *Server) fill(p *Pending, c oauth.Client, q oauth.Params) error {
 	switch {
+	case !c.May("authorization_code"):
+		return unauthorizedClient("authorization_code")
 	case q.Get("request") != "":
 		return &oauth.Error{Status: 400, Code: "request_not_supported", Reason: "request_object", Description: "request objects are not supported"}
 	case q.Get("request_uri") != "":
@@ -132,21 +203,28 @@ func (s *Server) fill(p *Pending, q oauth.Params) error {
 		return oauth.InvalidRequest("no_pkce", "the request has no code_challenge: PKCE is required")
 	case q.Get("code_challenge_method") != "S256" || !oauth.ValidChallenge(q.Get("code_challenge")):
 		return oauth.InvalidRequest("pkce_method", "the code_challenge must be made with code_challenge_method S256")
+	case q.Get("dpop_jkt") != "" && !thumbprint.MatchString(q.Get("dpop_jkt")): // RFC 9449 §10
+		return oauth.InvalidRequest("dpop_jkt", "dpop_jkt is not the SHA-256 thumbprint of a key")
+	case len(q.Get("nonce")) > 512:
+		return oauth.InvalidRequest("nonce", "the nonce is too long")
 	}
-	resources, err := s.resources(q.All("resource"))
-	if err != nil {
+	if err := s.fillPerson(p, q); err != nil {
 		return err
 	}
-	asked, err := oauth.ParseScopes(q.Get("scope"))
-	if err != nil {
+	var err error
+	if p.Task, err = token.ParseTask(q.Get("authorization_details")); err != nil {
 		return err
 	}
-	for _, r := range resources {
-		p.Resources = append(p.Resources, r.URI)
+	if p.Scopes, err = oauth.ParseScopes(q.Get("scope")); err != nil {
+		return err
 	}
-	p.Scopes = narrow(asked, resources)
-	return nil
+	p.Nonce, p.Key = q.Get("nonce"), q.Get("dpop_jkt")
+	p.Resources, p.Choices, err = s.target(q.All("resource"), p.Scopes)
+	return err
 }
+
+// thumbprint is base64url of a SHA-256. RFC 7638.
+var thumbprint = regexp.MustCompile(`^[A-Za-z0-9_-]{43}$`)
 
 // resume continues a stored request after a page has answered.
 func (s *Server) resume(w http.ResponseWriter, r *http.Request, id string) error {
@@ -161,12 +239,22 @@ func (s *Server) resume(w http.ResponseWriter, r *http.Request, id string) error
 func (s *Server) next(w http.ResponseWriter, r *http.Request, p Pending) error {
 	now := request.From(r.Context()).Now
 	if p.Declined {
-		return s.declined(r, now, p)
+		return s.declined(w, r, p)
+	}
+	p, err := s.readUnread(r, now, p)
+	if err != nil {
+		return err
+	}
+	if p.SignedIn != nil && p.Unread == "" && len(s.Offered(p, slices.Concat(p.Resources, p.Choices))) == 0 {
+		return s.failed(r, p, &oauth.Error{Status: 403, Code: "access_denied", Reason: "not_permitted", Description: "nothing there is open to this person"})
 	}
 	for _, step := range s.steps {
 		due, err := step.Due(r.Context(), now, p)
 		if err != nil {
 			return err
+		}
+		if due && slices.Contains(p.Prompt, "none") {
+			return s.failed(r, p, unattended(step.Name))
 		}
 		if due {
 			http.Redirect(w, r, step.Page+"?"+url.Values{pendingParam: {p.ID}}.Encode(), http.StatusSeeOther)
@@ -176,7 +264,46 @@ func (s *Server) next(w http.ResponseWriter, r *http.Request, p Pending) error {
 	return s.approve(w, r, now, p)
 }
 
-func (s *Server) declined(r *http.Request, now time.Time, p Pending) error {
+// readUnread validates a request that was stored as it came, now that somebody has signed in.
+func (s *Server) readUnread(r *http.Request, now time.Time, p Pending) (Pending, error) {
+	if p.Unread == "" || p.SignedIn == nil {
+		return p, nil
+	}
+	q, err := oauth.ReadParams(p.Unread)
+	if err != nil {
+		return p, err
+	}
+	validated, err := s.validate(r.Context(), q, p.Unread, p.SignedIn)
+	if err == nil && p.Pushed != "" {
+		err = s.pushedBy(r.Context(), p)
+	}
+	if err != nil {
+		return p, s.Refused(r, p.Client, err)
+	}
+	a := read{validated}
+	if err := s.c.Store.Pendings.Answer(r.Context(), now, p.ID, a); err != nil {
+		return p, err
+	}
+	return p.With(a), nil
+}
+
+// failed is an error that a stored request comes to.
+func (s *Server) failed(r *http.Request, p Pending, e *oauth.Error) error {
+	c, err := s.c.Client(r.Context(), p.Client)
+	if err != nil {
+		return err
+	}
+	if p.Device != nil {
+		return s.Refused(r, p.Client, e)
+	}
+	return s.Refused(r, p.Client, s.back(r.Context(), c, p, p.SignedIn, e))
+}
+
+func (s *Server) declined(w http.ResponseWriter, r *http.Request, p Pending) error {
+	if p.Device != nil {
+		http.Redirect(w, r, DeviceDonePage+"?declined=1", http.StatusSeeOther)
+		return nil
+	}
 	c, err := s.c.Client(r.Context(), p.Client)
 	if err != nil {
 		return err
@@ -187,21 +314,18 @@ func (s *Server) declined(r *http.Request, now time.Time, p Pending) error {
 
 // approve writes the grant and gives the code. Every grant has a refresh token, with or without offline_access.
 func (s *Server) approve(w http.ResponseWriter, r *http.Request, now time.Time, p Pending) error {
-	c, err := s.c.Client(r.Context(), p.Client)
+	c, err := s.standing(r.Context(), p)
 	if err != nil {
-		return err
+		return s.Refused(r, p.Client, err)
 	}
 	if p.SignedIn == nil { // no list of steps, however wrong, gives a code to nobody
 		return errors.New("approving a request that nobody signed in for")
 	}
-	g, code := grant.New(now, grant.Approved{
-		Subject: p.SignedIn.Principal, Client: c.ID, Confidential: !c.Public(), Redirect: p.Redirect, Challenge: p.Challenge,
-		Resources: p.Resources, Scopes: p.Scopes, ACR: p.SignedIn.ACR, Groups: p.SignedIn.Groups, Signed: p.SignedIn.At,
-	}, s.c.Lifetimes)
+	g, code := grant.New(now, s.approved(p, c), s.c.Lifetimes)
 	info := request.From(r.Context())
-	record := audit.Record{Code: audit.Authorized, Now: now, Request: info.ID, Client: info.Client, Subject: p.SignedIn.Principal, About: c.ID, Server: p.Resources[0]}
+	record := audit.Record{Code: audit.Authorized, Now: now, Request: info.ID, Client: info.Client, Subject: p.SignedIn.Principal, About: c.ID, Server: g.Resources[0]}
 	_, err = s.c.Log.Do(r.Context(), record, func(ctx context.Context, in audit.Intent) (audit.Outcome, error) {
-		return audit.Outcome{Grant: g.ID, Client: c.ID}, s.c.Store.Grants.Approve(ctx, in, p.ID, g)
+		return audit.Outcome{Grant: g.ID, Client: c.ID, Scopes: g.Scopes, Task: g.Task}, s.c.Store.Grants.Approve(ctx, in, p, g)
 	})
 	if errors.Is(err, ErrNotFound) {
 		return oauth.InvalidRequest("pending_gone", "this sign-in has been completed already; look at the program that sent you here")
@@ -209,12 +333,47 @@ func (s *Server) approve(w http.ResponseWriter, r *http.Request, now time.Time, 
 	if err != nil {
 		return err
 	}
+	if p.Device != nil {
+		http.Redirect(w, r, DeviceDonePage, http.StatusSeeOther)
+		return nil
+	}
 	answer := url.Values{"code": {code.Reveal()}, "iss": {s.c.Issuer}} // RFC 9207 §2
 	if p.State != "" {
 		answer.Set("state", p.State)
 	}
 	http.Redirect(w, r, oauth.ResponseURL(p.Redirect, answer), http.StatusSeeOther)
 	return nil
+}
+
+// standing is the client of p as it is now: an address or an admission that was withdrawn since p began is not honoured.
+func (s *Server) standing(ctx context.Context, p Pending) (oauth.Client, error) {
+	c, err := s.c.Client(ctx, p.Client)
+	switch {
+	case err != nil:
+		return c, err
+	case c.Waits:
+		return c, waits
+	case p.Device == nil && !oauth.MatchRedirect(c.RedirectURIs, p.Redirect):
+		return c, oauth.InvalidRequest("redirect_uri", "the client has withdrawn the redirect address that this sign-in began with; connect again")
+	}
+	return c, nil
+}
+
+// approved is what the grant of p says: what the person saw and allowed, or what an earlier consent covers.
+func (s *Server) approved(p Pending, c oauth.Client) grant.Approved {
+	resources, scopes := p.Resources, s.Offered(p, p.Resources)
+	if p.Consented != nil {
+		resources, scopes = p.Consented.Resources, p.Consented.Scopes
+	}
+	a := grant.Approved{
+		Subject: p.SignedIn.Principal, Client: c.ID, Confidential: !c.Public(), Redirect: p.Redirect, Challenge: p.Challenge,
+		Resources: resources, Scopes: scopes, ACR: p.SignedIn.ACR, Groups: p.SignedIn.Groups, Signed: p.SignedIn.At,
+		Name: p.SignedIn.Name, Nonce: p.Nonce, Task: p.Task, Bound: c.DPoPBound, CodeKey: p.Key,
+	}
+	if p.Device != nil {
+		a.Device = &grant.Device{CodeHash: p.Device.CodeHash, Until: p.Device.Until}
+	}
+	return a
 }
 
 // errorURL is where an error of p goes. RFC 6749 §4.1.2.1; RFC 9207 §2: iss stands in errors too.

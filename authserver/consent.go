@@ -15,8 +15,11 @@ import (
 // Consent is the Step that asks for what no remembered consent covers, once the person is known.
 func (s *Server) Consent(page string) Step {
 	return Step{"consent", page, func(ctx context.Context, now time.Time, p Pending) (bool, error) {
-		if p.SignedIn == nil || p.Consented != nil {
+		switch {
+		case p.SignedIn == nil || p.Consented != nil:
 			return false, nil
+		case p.Device != nil, len(p.Choices) > 0, p.Task != nil, slices.Contains(p.Prompt, "consent"):
+			return true, nil // what is chosen, compared or done once is remembered by nobody
 		}
 		c, err := s.c.Client(ctx, p.Client)
 		if err != nil {
@@ -44,7 +47,7 @@ func agreed(c oauth.Client, redirect string) oauth.Client {
 func (s *Server) lacking(ctx context.Context, now time.Time, p Pending, c oauth.Client) (bool, error) {
 	for _, r := range p.Resources {
 		have, err := s.Remembered(ctx, now, p, c, r)
-		if err != nil || len(have) == 0 || !have.Covers(p.Scopes) {
+		if err != nil || len(have) == 0 || !have.Covers(s.Offered(p, p.Resources)) {
 			return true, err
 		}
 	}
@@ -61,33 +64,47 @@ func rememberable(c oauth.Client, redirect string) bool {
 	return err == nil && (u.Scheme == "https" || !c.Public())
 }
 
-// Allow stores that the person of p consents to all that p asks for, and sends the browser on. What is remembered is
-// for every resource of p.
-func (s *Server) Allow(w http.ResponseWriter, r *http.Request, p Pending) error {
+// Allow stores that the person of p consents to all that p asks for, and sends the browser on. choice is the resource that
+// the person chose where p leaves the choice; it is not looked at elsewhere. What is remembered is for every resource of p,
+// and nothing of a task: that is allowed once.
+func (s *Server) Allow(w http.ResponseWriter, r *http.Request, p Pending, choice string) error {
 	c, err := s.c.Client(r.Context(), p.Client)
 	if err != nil {
 		return err
 	}
-	_, err = s.c.Log.Do(r.Context(), s.consentRecord(r, audit.ConsentGiven, p), func(ctx context.Context, in audit.Intent) (audit.Outcome, error) {
-		if !rememberable(c, p.Redirect) {
-			return audit.Outcome{}, nil
+	given := Consented{Resources: p.Resources}
+	if len(p.Choices) > 0 {
+		if !slices.Contains(p.Choices, choice) {
+			return s.Refused(r, p.Client, oauth.InvalidRequest("no_choice", "the form was sent without a server; go back and choose one"))
 		}
-		for _, resource := range p.Resources {
-			if err := s.c.Store.Consents.Remember(ctx, in, in.Now().Add(s.c.Consent), p.SignedIn.Principal, agreed(c, p.Redirect), resource, p.Scopes); err != nil {
-				return audit.Outcome{}, err
+		given.Resources = []string{choice}
+	}
+	given.Scopes = s.Offered(p, given.Resources)
+	remember := rememberable(c, p.Redirect) && p.Task == nil
+	_, err = s.c.Log.Do(r.Context(), s.consentRecord(r, audit.ConsentGiven, p, given.Resources), func(ctx context.Context, in audit.Intent) (audit.Outcome, error) {
+		out := audit.Outcome{Scopes: given.Scopes, Task: p.Task}
+		if !remember {
+			return out, nil
+		}
+		for _, resource := range given.Resources {
+			if err := s.c.Store.Consents.Remember(ctx, in, in.Now().Add(s.c.Consent), p.SignedIn.Principal, agreed(c, p.Redirect), resource, given.Scopes); err != nil {
+				return out, err
 			}
 		}
-		return audit.Outcome{}, nil
+		return out, nil
 	})
 	if err != nil {
 		return err
 	}
-	return s.Answer(w, r, p, Consented{p.Scopes})
+	return s.Answer(w, r, p, given)
 }
 
 // Decline stores that the person of p says no, and sends the browser on.
 func (s *Server) Decline(w http.ResponseWriter, r *http.Request, p Pending) error {
-	_, err := s.c.Log.Do(r.Context(), s.consentRecord(r, audit.ConsentDeclined, p), func(context.Context, audit.Intent) (audit.Outcome, error) {
+	_, err := s.c.Log.Do(r.Context(), s.consentRecord(r, audit.ConsentDeclined, p, p.Resources), func(ctx context.Context, in audit.Intent) (audit.Outcome, error) {
+		if p.Device != nil {
+			return audit.Outcome{}, s.c.Store.Devices.Decline(ctx, in.Now(), p.Device.CodeHash)
+		}
 		return audit.Outcome{}, nil
 	})
 	if err != nil {
@@ -96,7 +113,11 @@ func (s *Server) Decline(w http.ResponseWriter, r *http.Request, p Pending) erro
 	return s.Answer(w, r, p, Declined{})
 }
 
-func (s *Server) consentRecord(r *http.Request, code audit.Code, p Pending) audit.Record {
+func (s *Server) consentRecord(r *http.Request, code audit.Code, p Pending, resources []string) audit.Record {
 	info := request.From(r.Context())
-	return audit.Record{Code: code, Now: info.Now, Request: info.ID, Client: info.Client, Subject: p.SignedIn.Principal, About: p.Client, Server: p.Resources[0]}
+	record := audit.Record{Code: code, Now: info.Now, Request: info.ID, Client: info.Client, Subject: p.SignedIn.Principal, About: p.Client}
+	if len(resources) > 0 {
+		record.Server = resources[0]
+	}
+	return record
 }

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/doorward-mcp/doorward/internal/request"
@@ -22,16 +23,29 @@ type Pending struct {
 	Redirect  string
 	State     string
 	Challenge string
-	Resources []string // configured strings
-	Scopes    oauth.Scopes
-	Browser   [32]byte // hash of the cookie of the browser that asked
+	Resources []string // configured strings; empty: the person chooses one of Choices
+	Choices   []string
+	Scopes    oauth.Scopes // as asked for; Server.Offered is what of them there is
+	Browser   [32]byte     // hash of the cookie of the browser that asked
+	Began     time.Time
+
+	Nonce     string      // OpenID Connect Core §3.1.2.1
+	Task      *token.Task // nil: nothing narrower than Scopes
+	Key       string      // dpop_jkt
+	Prompt    []string
+	MaxAge    *int // seconds; nil: however old the sign-in is
+	LoginHint string
+
+	Pushed string  // by the client at /par, and how it authenticated there; empty: by a browser
+	Unread string  // the query of a client whose document is read only when somebody has signed in; empty: validated
+	Device *Device // nil: the code goes to Redirect
 
 	SignedIn  *SignedIn
 	Consented *Consented
 	Declined  bool
 }
 
-// Answer is what one page learned. It is one of a closed set: SignedIn, Consented, Declined.
+// Answer is what one page learned. It is one of a closed set: SignedIn, Consented, Declined, read.
 type Answer interface{ to(*Pending) }
 
 // SignedIn says who the person is, since when, and how that is known.
@@ -43,15 +57,43 @@ type SignedIn struct {
 	ACR    string
 }
 
-// Consented says what the person allowed.
-type Consented struct{ Scopes oauth.Scopes }
+// Consented says what the person allowed, and where.
+type Consented struct {
+	Scopes    oauth.Scopes
+	Resources []string
+}
 
 // Declined says that the person said no.
 type Declined struct{}
 
-func (a SignedIn) to(p *Pending)  { p.SignedIn = &a; p.Consented = nil } // consent is of the person who gave it
+// read is a request that was stored unread and has been validated since.
+type read struct{ Pending }
+
+func (a SignedIn) to(p *Pending) { p.SignedIn = &a; p.Consented = nil } // consent is of the person who gave it
+
 func (a Consented) to(p *Pending) { p.Consented = &a }
 func (Declined) to(p *Pending)    { p.Declined = true }
+
+func (a read) to(p *Pending) {
+	old := *p
+	*p = a.Pending
+	p.ID, p.Browser, p.Began, p.SignedIn = old.ID, old.Browser, old.Began, old.SignedIn
+	if old.Key != "" { // proved when the request was pushed
+		p.Key = old.Key
+	}
+}
+
+// Fresh reports whether a sign-in of that time is what the request asks for: OpenID Connect Core §3.1.2.1, prompt and max_age.
+// One since the request began always is.
+func (p Pending) Fresh(at time.Time) bool {
+	switch {
+	case !at.Before(p.Began):
+		return true
+	case slices.Contains(p.Prompt, "login"), slices.Contains(p.Prompt, "select_account"):
+		return false
+	}
+	return p.MaxAge == nil || p.Began.Sub(at) <= time.Duration(*p.MaxAge)*time.Second
+}
 
 // With is p with one more answer.
 func (p Pending) With(a Answer) Pending { a.to(&p); return p }
@@ -62,9 +104,13 @@ type Step struct {
 	Due        func(ctx context.Context, now time.Time, p Pending) (bool, error)
 }
 
-// SignIn is the Step that is due until the person is known.
+const signInStep = "sign in"
+
+// SignIn is the Step that is due until the person is known, by a sign-in as fresh as the client asks.
 func SignIn(page string) Step {
-	return Step{"sign in", page, func(_ context.Context, _ time.Time, p Pending) (bool, error) { return p.SignedIn == nil, nil }}
+	return Step{signInStep, page, func(_ context.Context, _ time.Time, p Pending) (bool, error) {
+		return p.SignedIn == nil || !p.Fresh(p.SignedIn.At), nil
+	}}
 }
 
 const pendingParam = "pending"

@@ -1,12 +1,30 @@
 package authserver
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/doorward-mcp/doorward/oauth"
 )
 
 const unknownResource = "unknown_resource"
+
+// Scopes that belong to the authorization server and to none of its resources. OpenID Connect Core §5.4.
+const (
+	openID  = "openid"
+	profile = "profile"
+)
+
+var serverScopes = oauth.NewScopes(openID, profile, oauth.OfflineAccess)
+
+// identity is UserInfo as the resource that it is: a token for an MCP server says nothing there, and its tokens nothing
+// to an MCP server (rule 1).
+func identity(issuer string) oauth.Resource {
+	return oauth.Resource{URI: issuer + "/userinfo", Name: "Your name here", Initial: oauth.NewScopes(openID), Scopes: []oauth.ScopeText{
+		{Name: openID, Sentence: "Know that it is you, and recognise you when you come back"},
+		{Name: profile, Sentence: "Know your user name and your groups"},
+	}}
+}
 
 // resource finds the configured resource that a resource parameter means. Spellings are forgiven here and nowhere else
 // (rule 1): case of scheme and host, the default port, one slash at the end, and the loopback names of the listener.
@@ -19,7 +37,7 @@ func (s *Server) resource(parameter string) (oauth.Resource, error) {
 	if configured, ok := s.c.Aliases[origin]; ok {
 		asked = configured + strings.TrimPrefix(asked, origin)
 	}
-	for _, r := range s.c.Resources {
+	for _, r := range s.all {
 		if own, err := oauth.CanonicalResource(r.URI); err == nil && own == asked {
 			return r, nil
 		}
@@ -27,28 +45,42 @@ func (s *Server) resource(parameter string) (oauth.Resource, error) {
 	return oauth.Resource{}, oauth.InvalidTarget(unknownResource, "no server here has that resource identifier; its protected resource metadata names the right one")
 }
 
-// resources are what an authorization request asks for. One that names none (2025-03-26 clients) gets the one server's.
-func (s *Server) resources(parameters []string) ([]oauth.Resource, error) {
+// target is what an authorization request asks for: resources, or several of which the person chooses one.
+func (s *Server) target(parameters []string, asked oauth.Scopes) (resources, choices []string, err error) {
 	if len(parameters) == 0 {
-		if len(s.c.Resources) != 1 {
-			return nil, oauth.InvalidTarget("no_resource", "there are several servers here: the request must name one with the resource parameter")
-		}
-		return s.c.Resources, nil
+		resources, choices = s.unnamed(asked)
+		return resources, choices, nil
 	}
-	var all []oauth.Resource
 	for _, p := range parameters {
 		r, err := s.resource(p)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		all = append(all, r)
+		if !slices.Contains(resources, r.URI) {
+			resources = append(resources, r.URI)
+		}
 	}
-	return all, nil
+	return resources, nil, nil
+}
+
+// unnamed is what a request without resource means. OpenID clients never send one, and ask for nothing but who the person
+// is; MCP clients of 2025-03-26 know the origin only, and mean the one server there, or one that the person knows.
+func (s *Server) unnamed(asked oauth.Scopes) (resources, choices []string) {
+	if asked.Contains(openID) && serverScopes.Covers(asked) {
+		return []string{s.c.Issuer + "/userinfo"}, nil
+	}
+	for _, r := range s.c.Resources {
+		choices = append(choices, r.URI)
+	}
+	if len(choices) == 1 {
+		return choices, nil
+	}
+	return nil, choices
 }
 
 // Resource is the configured resource of an identifier.
 func (s *Server) Resource(uri string) (oauth.Resource, bool) {
-	for _, r := range s.c.Resources {
+	for _, r := range s.all {
 		if r.URI == uri {
 			return r, true
 		}
@@ -56,20 +88,37 @@ func (s *Server) Resource(uri string) (oauth.Resource, bool) {
 	return oauth.Resource{}, false
 }
 
-// narrow is what of the asked scopes the resources know. Scopes that they do not know are left out rather than refused:
-// clients ask for whatever is advertised somewhere (RFC 6749 §3.3 lets us, if the answer says what was given).
-// A client that asks for nothing that is known gets what a new caller needs.
-func narrow(asked oauth.Scopes, resources []oauth.Resource) oauth.Scopes {
-	known, initial := oauth.Scopes{}, oauth.Scopes{}
-	for _, r := range resources {
-		known, initial = known.Union(r.ScopeNames()), initial.Union(r.InitialScopes())
+// Offered is what of the scopes that p asks for the resources know and its person may have. What they do not know is left
+// out rather than refused: clients ask for whatever is advertised somewhere (RFC 6749 §3.3 lets us, if the answer says
+// what was given). A client that asks for nothing that is known gets what a new caller needs.
+func (s *Server) Offered(p Pending, resources []string) oauth.Scopes {
+	var groups []string
+	if p.SignedIn != nil {
+		groups = p.SignedIn.Groups
 	}
-	scopes := asked.Intersect(known)
+	known, initial := oauth.Scopes{}, oauth.Scopes{}
+	for _, uri := range resources {
+		r, _ := s.Resource(uri)
+		may := permitted(r, groups)
+		known, initial = known.Union(may), initial.Union(r.InitialScopes().Intersect(may))
+	}
+	scopes := p.Scopes.Intersect(known)
 	if len(scopes) == 0 {
 		scopes = initial
 	}
-	if asked.Contains(oauth.OfflineAccess) {
-		scopes = scopes.Union(oauth.Scopes{oauth.OfflineAccess})
+	if len(scopes) == 0 {
+		return nil
 	}
-	return scopes
+	return scopes.Union(p.Scopes.Intersect(serverScopes))
+}
+
+// permitted are the scopes of r that a member of groups may have.
+func permitted(r oauth.Resource, groups []string) oauth.Scopes {
+	var names []string
+	for _, s := range r.AllScopes() {
+		if len(s.Groups) == 0 || slices.ContainsFunc(s.Groups, func(g string) bool { return slices.Contains(groups, g) }) {
+			names = append(names, s.Name)
+		}
+	}
+	return oauth.NewScopes(names...)
 }

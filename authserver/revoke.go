@@ -38,7 +38,7 @@ func (s *Server) serveRevoke(w http.ResponseWriter, r *http.Request) error {
 func (s *Server) revoke(r *http.Request, c oauth.Client, raw token.Secret) error {
 	now := request.From(r.Context()).Now
 	if refresh, ok := grant.ParseRefresh(raw); ok {
-		g, err := s.c.Store.Grants.Find(r.Context(), now, refresh.Grant())
+		g, err := s.c.Store.Grants.Find(r.Context(), now, grant.Name{ID: refresh.Grant()})
 		if errors.Is(err, ErrNotFound) || err == nil && (g.Client != c.ID || !g.Genuine(refresh)) {
 			return nil
 		}
@@ -49,7 +49,7 @@ func (s *Server) revoke(r *http.Request, c oauth.Client, raw token.Secret) error
 			return s.c.Store.Grants.Revoke(ctx, in, g.ID)
 		})
 	}
-	caller, err := s.own.Verify(r.Context(), now, raw.Reveal())
+	caller, err := s.own.Inspect(r.Context(), now, raw.Reveal())
 	if err != nil || caller.Client != c.ID {
 		return nil
 	}

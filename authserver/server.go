@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -18,23 +19,49 @@ import (
 
 // Config is one issuer.
 type Config struct {
-	Issuer    string            // byte for byte, without a slash at its end
-	Resources []oauth.Resource  // the servers that tokens are given for
-	Aliases   map[string]string // :: another spelling of an origin → the configured one; loopback only
-	Lifetimes grant.Lifetimes
-	Pending   time.Duration                                              // how long a request waits for a person; 0: 10 min
-	Consent   time.Duration                                              // how long consent is remembered; 0: 90 d
-	Client    func(ctx context.Context, id string) (oauth.Client, error) // registration.Registry has it
-	Approved  func(r *http.Request, client string) bool                  // did this browser's person approve the client before? nil: no
-	Cookie    func(purpose string) string                                // the name of a cookie, with the instance in it
-	Log       *audit.Log
-	Slog      *slog.Logger // what went wrong on our side; nil: slog.Default
+	Issuer     string            // byte for byte, without a slash at its end
+	Resources  []oauth.Resource  // the servers that tokens are given for
+	Aliases    map[string]string // :: another spelling of an origin → the configured one; loopback only
+	Trusts     []Trust           // whose assertions are taken as grants
+	ACR        []string          // the ways to sign in that there are
+	Lifetimes  grant.Lifetimes
+	Pending    time.Duration // how long a request waits for a person; 0: 10 min
+	DeviceCode time.Duration // how long a device waits for a person; 0: 10 min
+	Consent    time.Duration // how long consent is remembered; 0: 90 d
+	Limits     Limits
+	Nonces     token.Nonces // of DPoP proofs
+
+	Clients
+	Person func(r *http.Request) (*SignedIn, error) // who is signed in in this browser; nil: nobody
+	Cookie func(purpose string) string              // the name of a cookie, with the instance in it
+	Log    *audit.Log
+	Slog   *slog.Logger // what went wrong on our side; nil: slog.Default
 	Store
+
+	// InsecureExchangeWithoutConsent lets actors exchange tokens of people who never agreed to it.
+	InsecureExchangeWithoutConsent bool
+}
+
+// Clients is who the clients are. registration.Registry has most of it.
+type Clients struct {
+	Client   func(ctx context.Context, id string) (oauth.Client, error)                 // may read a document
+	Known    func(ctx context.Context, id string) (oauth.Client, bool)                  // reads none
+	KeysOf   func(oauth.Client) (token.Keys, error)                                     // of a client that signs assertions
+	Workload func(ctx context.Context, who token.Principal) (oauth.Client, bool, error) // the client that is this workload
+
+	Registers, Documents bool // whether anybody may register, and whether documents are taken: for the metadata
+}
+
+// Limits are how often a minute one address or one client may ask at the endpoints that programs call; 0: the number beside it.
+type Limits struct {
+	Address int `yaml:"address_minute"` // 6,000: a cloud that many people use comes from few addresses
+	Client  int `yaml:"client_minute"`  // 60,000: one client id is shared by all who use the program
 }
 
 // Server is an authorization server. It is safe for concurrent use.
 type Server struct {
 	c     Config
+	all   []oauth.Resource // the servers, and UserInfo
 	steps []Step
 	ring  atomic.Pointer[token.Ring]
 	own   *token.Verifier // of our tokens, whatever resource they are for
@@ -43,26 +70,44 @@ type Server struct {
 
 // New makes a Server without keys and steps: LoadKeys and Begin come before the first request.
 func New(c Config) *Server {
-	c.Lifetimes = c.Lifetimes.WithDefaults()
-	if c.Pending == 0 {
-		c.Pending = 10 * time.Minute
+	s := &Server{c: c.withDefaults(), rate: request.NewRates()}
+	s.all = append(slices.Clone(c.Resources), identity(c.Issuer))
+	var audiences []string
+	for _, r := range s.all {
+		audiences = append(audiences, r.URI)
 	}
-	if c.Consent == 0 {
-		c.Consent = 90 * 24 * time.Hour
+	s.own = token.NewVerifier(token.Issuer{URL: c.Issuer, Keys: token.Own(s.Ring), Audiences: audiences})
+	return s
+}
+
+func (c Config) withDefaults() Config {
+	c.Lifetimes = c.Lifetimes.WithDefaults()
+	for d, std := range map[*time.Duration]time.Duration{&c.Pending: 10 * time.Minute, &c.DeviceCode: 10 * time.Minute, &c.Consent: 90 * 24 * time.Hour} {
+		if *d == 0 {
+			*d = std
+		}
+	}
+	for n, std := range map[*int]int{&c.Limits.Address: 6_000, &c.Limits.Client: 60_000} {
+		if *n == 0 {
+			*n = std
+		}
 	}
 	if c.Slog == nil {
 		c.Slog = slog.Default()
 	}
-	if c.Approved == nil {
-		c.Approved = func(*http.Request, string) bool { return false }
+	if c.Person == nil {
+		c.Person = func(*http.Request) (*SignedIn, error) { return nil, nil }
 	}
-	var audiences []string
-	for _, r := range c.Resources {
-		audiences = append(audiences, r.URI)
+	if c.Known == nil {
+		c.Known = func(context.Context, string) (oauth.Client, bool) { return oauth.Client{}, false }
 	}
-	s := &Server{c: c, rate: request.NewRates()}
-	s.own = token.NewVerifier(token.Issuer{URL: c.Issuer, Keys: token.Own(s.Ring), Audiences: audiences})
-	return s
+	if c.KeysOf == nil {
+		c.KeysOf = func(oauth.Client) (token.Keys, error) { return nil, nil }
+	}
+	if c.Workload == nil {
+		c.Workload = func(context.Context, token.Principal) (oauth.Client, bool, error) { return oauth.Client{}, false, nil }
+	}
+	return c
 }
 
 // Begin sets the steps between a request and its code, in order.
@@ -76,29 +121,47 @@ func (s *Server) Issuer() string { return s.c.Issuer }
 
 func (s *Server) secure() bool { return strings.HasPrefix(s.c.Issuer, "https://") }
 
-// Routes are the endpoints that programs call, by path. Authorize is for people: package web serves it.
+// Routes are the endpoints that programs call, by path. What is for people package web serves: Authorize, EnterUserCode,
+// EndSession.
 func (s *Server) Routes() map[string]http.Handler {
-	return map[string]http.Handler{
+	routes := map[string]http.Handler{
 		"/token":              s.endpoint(s.serveToken, http.MethodPost),
+		"/par":                s.endpoint(s.servePushed, http.MethodPost),
 		"/revoke":             s.endpoint(s.serveRevoke, http.MethodPost),
+		"/introspect":         s.endpoint(s.serveIntrospect, http.MethodPost),
+		"/userinfo":           s.endpoint(s.serveUserInfo, http.MethodGet, http.MethodPost),
 		"/jwks":               s.endpoint(s.serveKeys, http.MethodGet),
 		oauth.WellKnownServer: s.endpoint(s.serveMetadata, http.MethodGet),
-		oauth.WellKnownOpenID: s.endpoint(s.serveMetadata, http.MethodGet),
+		oauth.WellKnownOpenID: s.endpoint(s.serveOpenID, http.MethodGet),
 	}
+	if s.devices() {
+		routes["/device_authorization"] = s.endpoint(s.serveDevice, http.MethodPost)
+	}
+	return routes
 }
 
-// endpoint turns a handler's error into the answer of RFC 6749 §5.2.
-func (s *Server) endpoint(h func(http.ResponseWriter, *http.Request) error, method string) http.Handler {
+// endpoint bounds how often one source asks, and turns a handler's error into the answer of RFC 6749 §5.2.
+func (s *Server) endpoint(h func(http.ResponseWriter, *http.Request) error, methods ...string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Method != method && !(method == http.MethodGet && r.Method == http.MethodHead) {
-			w.Header().Set("Allow", method)
-			s.refuse(w, r, &oauth.Error{Status: 405, Code: "invalid_request", Reason: "method", Description: "this address takes " + method + " only"})
+		if !slices.Contains(methods, r.Method) && !(r.Method == http.MethodHead && slices.Contains(methods, http.MethodGet)) {
+			allowed := strings.Join(methods, ", ")
+			w.Header().Set("Allow", allowed)
+			s.refuse(w, r, &oauth.Error{Status: 405, Code: "invalid_request", Reason: "method", Description: "this address takes " + allowed + " only"})
 			return
 		}
-		if err := h(w, r); err != nil {
+		err := error(tooMany())
+		if s.rate.Allow(request.From(r.Context()), "endpoint", s.c.Limits.Address) {
+			err = h(w, r)
+		}
+		if err != nil {
 			s.refuse(w, r, err)
 		}
 	})
+}
+
+// tooMany is the answer beyond a rate. RFC 6585 §4.
+func tooMany() *oauth.Error {
+	return &oauth.Error{Status: 429, Code: "temporarily_unavailable", Reason: "quota", RetryAfter: 60, Description: "too many requests; try again in a minute"}
 }
 
 func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error) {

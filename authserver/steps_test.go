@@ -47,8 +47,8 @@ func newServer(t *testing.T) *authserver.Server {
 	}
 	t.Cleanup(func() { _ = db.Close() })
 	s := authserver.New(authserver.Config{Issuer: issuer, Resources: []oauth.Resource{{URI: resource, Scopes: []oauth.ScopeText{{Name: "mcp"}, {Name: "more"}}}},
-		Client: func(_ context.Context, id string) (oauth.Client, error) { return clients[id], nil },
-		Cookie: func(purpose string) string { return purpose }, Log: audit.New(func(context.Context, audit.Entry) error { return nil }), Store: db.Authserver()})
+		Clients: authserver.Clients{Client: func(_ context.Context, id string) (oauth.Client, error) { return clients[id], nil }},
+		Cookie:  func(purpose string) string { return purpose }, Log: audit.New(func(context.Context, audit.Entry) error { return nil }), Store: db.Authserver()})
 	s.Begin(authserver.SignIn("/sign-in"), s.Consent("/consent"))
 	return s
 }
@@ -155,7 +155,7 @@ func TestNoCodeWithoutPersonAndConsent(t *testing.T) {
 				if m.person == "" {
 					t.Skip("package web asks nobody for consent before somebody is known")
 				}
-				if page(t, m, from, s.Allow) {
+				if page(t, m, from, func(w http.ResponseWriter, r *http.Request, p authserver.Pending) error { return s.Allow(w, r, p, "") }) {
 					m.allowed = true
 					remembered[m.person+m.client+m.scope] = true
 				}

@@ -21,6 +21,8 @@ type Store struct {
 	Consents Consents
 	Revoked  Revoker
 	Keys     Keys
+	Devices  Devices
+	Once     Once
 }
 
 // Pendings are authorization requests that wait for a person. They end by themselves.
@@ -29,12 +31,15 @@ type Pendings interface {
 	Pending(ctx context.Context, now time.Time, id string) (Pending, error)
 	// Answer stores p.With(a) in one act.
 	Answer(ctx context.Context, now time.Time, id string, a Answer) error
+	// Take gives a pending request and ends it, in one act: it is given once.
+	Take(ctx context.Context, now time.Time, id string) (Pending, error)
 }
 
 // Grants are completed authorizations.
 type Grants interface {
-	// Approve ends the pending request and writes its grant. ErrNotFound: it has ended before; nothing is written.
-	Approve(ctx context.Context, in audit.Intent, pending string, g grant.Grant) error
+	// Approve ends the pending request, and the device's if it is for one, and writes the grant. ErrNotFound: one of them has
+	// ended before; nothing is written.
+	Approve(ctx context.Context, in audit.Intent, p Pending, g grant.Grant) error
 	// Redeem and Rotate write what grant.Grant's methods of those names say, with the revocation if the verdict is
 	// Stolen. What names no grant is grant.Refused.
 	Redeem(ctx context.Context, in audit.Intent, c grant.Code) (grant.Grant, grant.Verdict, error)
@@ -42,7 +47,7 @@ type Grants interface {
 	// Revoke ends a grant and hits its access tokens. One that has ended before is no error.
 	Revoke(ctx context.Context, in audit.Intent, id string) error
 	// Find is a grant as it stands, ended or not.
-	Find(ctx context.Context, now time.Time, id string) (grant.Grant, error)
+	Find(ctx context.Context, now time.Time, n grant.Name) (grant.Grant, error)
 }
 
 // Consents are what people agreed to, for clients whose consent is remembered.
@@ -54,10 +59,24 @@ type Consents interface {
 	Approved(ctx context.Context, now time.Time, p token.Principal, client string) (bool, error)
 }
 
-// Revoker takes tokens back.
+// Revoker takes tokens back, and knows which were.
 type Revoker interface {
 	Revoke(context.Context, audit.Intent, token.Revocation) error
+	Revoked(token.Caller) bool
 }
+
+// Devices are device authorization requests that wait for a person. They end by themselves.
+type Devices interface {
+	Begin(ctx context.Context, now time.Time, d Device) error
+	// Find is the request of a user code that nobody has answered.
+	Find(ctx context.Context, now time.Time, userCode string) (Device, error)
+	// Poll is the request of a device code, and whether it was asked about too soon: then its interval has grown.
+	Poll(ctx context.Context, now time.Time, code [32]byte) (d Device, soon bool, err error)
+	Decline(ctx context.Context, now time.Time, code [32]byte) error
+}
+
+// Once marks id of a kind as used, until a time from which on it is refused anyway, and reports whether it was new.
+type Once func(ctx context.Context, now time.Time, kind, id string, until time.Time) (fresh bool, err error)
 
 // Keys are our signing keys.
 type Keys interface {

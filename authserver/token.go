@@ -2,44 +2,73 @@ package authserver
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"mime"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/doorward-mcp/doorward/audit"
-	"github.com/doorward-mcp/doorward/grant"
 	"github.com/doorward-mcp/doorward/internal/request"
 	"github.com/doorward-mcp/doorward/oauth"
+	"github.com/doorward-mcp/doorward/token"
 )
 
 // maxForm bounds the body of a back-channel request.
 const maxForm = 64 << 10
 
-// grantType is how one grant type makes tokens. It judges everything that can be judged without the store before it
-// touches the store, so that a refusal consumes nothing.
-type grantType func(*Server, context.Context, audit.Intent, oauth.Client, oauth.Params) (issued, error)
+// ask is one token request, its client authenticated and its proof read.
+type ask struct {
+	client oauth.Client
+	params oauth.Params
+	info   request.Info
+	key    string // thumbprint of the key that was proved; empty: none
+}
+
+// act gives what was asked for. It runs behind its record.
+type act func(context.Context, audit.Intent) (issued, error)
+
+// grantType judges a request for a token as far as it can be judged without changing anything, and returns the act that is
+// left: a refusal consumes nothing, and a stranger's costs no record of its own.
+type grantType func(*Server, context.Context, ask) (act, error)
 
 // grants is every grant type. Metadata, registration and /token go by it.
 var grants = map[string]grantType{
 	"authorization_code": (*Server).redeem,
 	"refresh_token":      (*Server).rotate,
+	"client_credentials": (*Server).clientCredentials,
+	deviceGrant:          (*Server).deviceCode,
+	jwtBearer:            (*Server).assertion,
+	tokenExchange:        (*Server).exchange,
 }
 
-// issued is a grant and what of it the token is for.
+// The names of the grant types that have no short one.
+const (
+	deviceGrant   = "urn:ietf:params:oauth:grant-type:device_code"    // RFC 8628 §3.4
+	jwtBearer     = "urn:ietf:params:oauth:grant-type:jwt-bearer"     // RFC 7523 §2.1
+	tokenExchange = "urn:ietf:params:oauth:grant-type:token-exchange" // RFC 8693 §2.1
+)
+
+// issued is what a token will say, and what comes with it.
 type issued struct {
-	grant.Grant
-	wanted grant.Wanted
+	token.Claims
+	refresh  token.Secret   // empty: none
+	identity *token.IDToken // nil: none
+	kind     string         // issued_token_type; empty: not said
 }
 
-// tokenAnswer is the success answer. RFC 6749 §5.1.
+// tokenAnswer is the success answer. RFC 6749 §5.1, OpenID Connect Core §3.1.3.3, RFC 8693 §2.2.1, RFC 9396 §7.
 type tokenAnswer struct {
-	AccessToken  string `json:"access_token"`
-	TokenType    string `json:"token_type"`
-	ExpiresIn    int    `json:"expires_in"`
-	RefreshToken string `json:"refresh_token,omitempty"`
-	Scope        string `json:"scope"`
+	AccessToken  string          `json:"access_token"`
+	IssuedType   string          `json:"issued_token_type,omitempty"`
+	TokenType    string          `json:"token_type"`
+	ExpiresIn    int             `json:"expires_in"`
+	RefreshToken string          `json:"refresh_token,omitempty"`
+	IDToken      string          `json:"id_token,omitempty"`
+	Scope        string          `json:"scope"`
+	Details      json.RawMessage `json:"authorization_details,omitempty"`
 }
 
 func (s *Server) serveToken(w http.ResponseWriter, r *http.Request) error {
@@ -47,7 +76,7 @@ func (s *Server) serveToken(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return s.tokenRefused(r, p, err)
 	}
-	answer, err := s.token(r, p)
+	answer, err := s.token(w, r, p)
 	if err != nil {
 		return err
 	}
@@ -55,34 +84,76 @@ func (s *Server) serveToken(w http.ResponseWriter, r *http.Request) error {
 	return writeJSON(w, http.StatusOK, "no-store", answer)
 }
 
-func (s *Server) token(r *http.Request, p oauth.Params) (answer tokenAnswer, err error) {
-	c, err := s.client(r, p)
+func (s *Server) token(w http.ResponseWriter, r *http.Request, p oauth.Params) (answer tokenAnswer, err error) {
+	a, run, err := s.judged(w, r, p)
 	if err != nil {
 		return answer, s.tokenRefused(r, p, err)
 	}
-	run, ok := grants[p.Get("grant_type")]
-	if !ok {
-		return answer, s.tokenRefused(r, p, &oauth.Error{Status: 400, Code: "unsupported_grant_type", Reason: "grant_type", Description: "the grant types are authorization_code and refresh_token"})
+	record := audit.Record{Code: audit.TokenIssued, Now: a.info.Now, Request: a.info.ID, Client: a.info.Client, About: a.client.ID}
+	if p.Get("grant_type") == tokenExchange {
+		record.Code = audit.TokenExchanged
 	}
-	info := request.From(r.Context())
-	record := audit.Record{Code: audit.TokenIssued, Now: info.Now, Request: info.ID, Client: info.Client, About: c.ID}
 	_, err = s.c.Log.Do(r.Context(), record, func(ctx context.Context, in audit.Intent) (audit.Outcome, error) {
-		made, err := run(s, ctx, in, c, p)
+		made, err := run(ctx, in)
 		if err != nil {
-			return audit.Outcome{Client: c.ID}, err
+			return audit.Outcome{Client: a.client.ID}, err
 		}
-		claims := made.Claims(in.Now(), made.wanted, s.c.Lifetimes)
-		access, err := s.Ring().Access(in.Now(), claims)
-		answer = tokenAnswer{access, "Bearer", int(s.c.Lifetimes.Access / time.Second), made.RefreshToken().Reveal(), claims.Scopes.String()}
-		return audit.Outcome{Subject: claims.Principal, Client: c.ID, Grant: claims.Grant, Token: claims.ID}, err
+		answer, err = s.mint(in.Now(), made)
+		return audit.Outcome{Subject: made.Principal, Client: made.Client, Grant: made.Grant, Token: made.ID, Scopes: made.Scopes, Actors: made.Chain, Task: made.Task}, err
 	})
+	return answer, err
+}
+
+// judged is the request up to its act: proof, client, grant type.
+func (s *Server) judged(w http.ResponseWriter, r *http.Request, p oauth.Params) (a ask, run act, err error) {
+	a = ask{params: p, info: request.From(r.Context())}
+	judge, ok := grants[p.Get("grant_type")]
+	if !ok || !s.offers(p.Get("grant_type")) {
+		return a, nil, &oauth.Error{Status: 400, Code: "unsupported_grant_type", Reason: "grant_type", Description: "the grant types are " + strings.Join(s.grantTypes(), ", ")}
+	}
+	if a.client, err = s.tokenClient(r, p); err != nil {
+		return a, nil, err
+	}
+	if !a.client.May(p.Get("grant_type")) {
+		return a, nil, unauthorizedClient(p.Get("grant_type"))
+	}
+	if a.key, err = s.proof(w, r); err != nil {
+		return a, nil, err
+	}
+	if a.client.DPoPBound && a.key == "" {
+		return a, nil, noProof
+	}
+	run, err = judge(s, r.Context(), a)
+	return a, run, err
+}
+
+// unauthorizedClient is the answer to a client that did not register for a grant type. RFC 6749 §5.2.
+func unauthorizedClient(grantType string) *oauth.Error {
+	return &oauth.Error{Status: 400, Code: "unauthorized_client", Reason: "grant_type_of_client", Description: "this client is not registered for the grant type " + grantType}
+}
+
+// mint signs what was issued.
+func (s *Server) mint(now time.Time, made issued) (answer tokenAnswer, err error) {
+	access, err := s.Ring().Access(now, made.Claims)
+	if err != nil {
+		return answer, err
+	}
+	answer = tokenAnswer{AccessToken: access, IssuedType: made.kind, TokenType: "Bearer", ExpiresIn: int(made.Expires.Sub(now) / time.Second),
+		RefreshToken: made.refresh.Reveal(), Scope: made.Scopes.String(), Details: made.Task.Details()}
+	if made.Key != "" {
+		answer.TokenType = "DPoP"
+	}
+	if made.identity != nil {
+		made.identity.AccessToken = access
+		answer.IDToken, err = s.Ring().Identity(now, *made.identity)
+	}
 	return answer, err
 }
 
 // tokenRefused records a refusal that comes before there is an act.
 func (s *Server) tokenRefused(r *http.Request, p oauth.Params, err error) error {
 	var known *oauth.Error
-	if errors.As(err, &known) {
+	if errors.As(err, &known) && known.Reason != pending {
 		info := request.From(r.Context())
 		if _, lost := s.c.Log.Refused(r.Context(), audit.Record{Code: audit.TokenRefused, Now: info.Now, Request: info.ID, Client: info.Client, About: p.Get("client_id"), Reason: known.Reason}); lost != nil {
 			return lost
@@ -106,48 +177,13 @@ func readForm(w http.ResponseWriter, r *http.Request) (oauth.Params, error) {
 	return oauth.ReadParams(string(body))
 }
 
-// wanted is what a token request asks for within its grant, judged as far as the grant need not be known.
-func (s *Server) wanted(p oauth.Params) (w grant.Wanted, err error) {
+// oneResource is the resource that a token request names; the zero Resource if it names none.
+func (s *Server) oneResource(p oauth.Params) (oauth.Resource, error) {
 	switch named := p.All("resource"); len(named) {
 	case 0:
+		return oauth.Resource{}, nil
 	case 1:
-		r, err := s.resource(named[0])
-		var known *oauth.Error
-		switch {
-		case err == nil:
-			w.Resource = r.URI
-		case errors.As(err, &known) && known.Reason == unknownResource:
-			w.Resource = named[0] // the grant may hold it, of a server that was here then: served says so
-		default:
-			return w, err
-		}
-	default:
-		return w, oauth.InvalidTarget("several_resources", "a token is for one resource: name one")
+		return s.resource(named[0])
 	}
-	if w.Scopes, err = oauth.ParseScopes(p.Get("scope")); err != nil {
-		return w, err
-	}
-	return w, nil
-}
-
-// refusal is the answer to a verdict that gives nothing.
-func refusal(v grant.Verdict) error {
-	switch v {
-	case grant.WrongTarget:
-		return oauth.InvalidTarget("not_granted", "the resource is not one that was granted, or several were granted and none is named")
-	case grant.WrongScope:
-		return &oauth.Error{Status: 400, Code: "invalid_scope", Reason: "not_granted", Description: "the scope goes beyond what was granted"}
-	}
-	return oauth.InvalidGrant(v.String(), "the code or refresh token is wrong, expired, used or revoked; authorize again")
-}
-
-// served refuses a grant whose resource is no longer here: clients know what to do on invalid_grant, and nothing else.
-func (s *Server) served(i issued) (issued, error) {
-	if i.wanted.Resource == "" {
-		i.wanted.Resource = i.Resources[0]
-	}
-	if _, ok := s.Resource(i.wanted.Resource); !ok {
-		return issued{}, oauth.InvalidGrant("resource_gone", "the server that was authorized is not here any more; authorize again")
-	}
-	return i, nil
+	return oauth.Resource{}, oauth.InvalidTarget("several_resources", "a token is for one resource: name one")
 }

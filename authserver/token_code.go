@@ -10,28 +10,32 @@ import (
 )
 
 // redeem is the authorization_code grant. RFC 6749 §4.1.3, RFC 7636 §4.5.
-func (s *Server) redeem(ctx context.Context, in audit.Intent, c oauth.Client, p oauth.Params) (issued, error) {
+func (s *Server) redeem(ctx context.Context, a ask) (act, error) {
 	switch {
-	case p.Get("code") == "":
-		return issued{}, oauth.InvalidRequest("no_code", "the request has no code")
-	case p.Get("code_verifier") == "":
-		return issued{}, oauth.InvalidRequest("no_verifier", "the request has no code_verifier: PKCE is required")
+	case a.params.Get("code") == "":
+		return nil, oauth.InvalidRequest("no_code", "the request has no code")
+	case a.params.Get("code_verifier") == "":
+		return nil, oauth.InvalidRequest("no_verifier", "the request has no code_verifier: PKCE is required")
 	}
-	w, err := s.wanted(p)
+	return s.redeemed(ctx, a, grant.Code{Raw: token.NewSecret(a.params.Get("code")), Client: a.client.ID,
+		Redirect: a.params.Get("redirect_uri"), Verifier: a.params.Get("code_verifier")})
+}
+
+// redeemed is the act that redeems a code, be it of a browser or of a device.
+func (s *Server) redeemed(ctx context.Context, a ask, c grant.Code) (act, error) {
+	_, w, err := s.found(ctx, a, grant.Name{Code: c.Hash()})
 	if err != nil {
-		return issued{}, err
+		return nil, err
 	}
-	redirect := p.Get("redirect_uri")
-	if redirect == "" && len(c.RedirectURIs) == 1 { // OAuth 2.1 §4.1.3 leaves it out
-		redirect = c.RedirectURIs[0]
-	}
-	code := grant.Code{Raw: token.NewSecret(p.Get("code")), Client: c.ID, Redirect: redirect, Verifier: p.Get("code_verifier"), Wanted: w}
-	g, verdict, err := s.c.Store.Grants.Redeem(ctx, in, code)
-	if err != nil {
-		return issued{}, err
-	}
-	if verdict != grant.Good {
-		return issued{}, refusal(verdict)
-	}
-	return s.served(issued{g, w})
+	c.Wanted = w
+	return func(ctx context.Context, in audit.Intent) (issued, error) {
+		g, verdict, err := s.c.Store.Grants.Redeem(ctx, in, c)
+		if err != nil {
+			return issued{}, err
+		}
+		if verdict != grant.Good {
+			return issued{}, refusal(verdict)
+		}
+		return s.give(in.Now(), g, w), nil
+	}, nil
 }

@@ -10,28 +10,33 @@ import (
 )
 
 // rotate is the refresh_token grant. RFC 6749 §6, RFC 9700 §4.14.
-func (s *Server) rotate(ctx context.Context, in audit.Intent, c oauth.Client, p oauth.Params) (issued, error) {
-	if p.Get("refresh_token") == "" {
-		return issued{}, oauth.InvalidRequest("no_refresh_token", "the request has no refresh_token")
+func (s *Server) rotate(ctx context.Context, a ask) (act, error) {
+	if a.params.Get("refresh_token") == "" {
+		return nil, oauth.InvalidRequest("no_refresh_token", "the request has no refresh_token")
 	}
-	w, err := s.wanted(p)
-	if err != nil {
-		return issued{}, err
-	}
-	r, ok := grant.ParseRefresh(token.NewSecret(p.Get("refresh_token")))
+	r, ok := grant.ParseRefresh(token.NewSecret(a.params.Get("refresh_token")))
 	if !ok {
-		return issued{}, refusal(grant.Refused)
+		return nil, refusal(grant.Refused)
 	}
-	r.Client, r.Wanted = c.ID, w
-	g, verdict, err := s.c.Store.Grants.Rotate(ctx, in, r, s.c.Lifetimes)
-	switch {
-	case err != nil:
-		return issued{}, err
-	case verdict == grant.Alarm:
-		s.c.Slog.WarnContext(ctx, "a refresh token that was never given was presented: has the database been set back?", "grant", g.ID, "client", c.ID)
+	g, w, err := s.found(ctx, a, grant.Name{ID: r.Grant()})
+	if err != nil {
+		return nil, err
 	}
-	if verdict != grant.Good && verdict != grant.Again {
-		return issued{}, refusal(verdict)
+	if !g.Genuine(r) {
+		return nil, refusal(grant.Refused)
 	}
-	return s.served(issued{g, w})
+	r.Client, r.Wanted = a.client.ID, w
+	return func(ctx context.Context, in audit.Intent) (issued, error) {
+		g, verdict, err := s.c.Store.Grants.Rotate(ctx, in, r, s.c.Lifetimes)
+		switch {
+		case err != nil:
+			return issued{}, err
+		case verdict == grant.Alarm:
+			s.c.Slog.WarnContext(ctx, "a refresh token that was never given was presented: has the database been set back?", "grant", g.ID, "client", a.client.ID)
+		}
+		if verdict != grant.Good && verdict != grant.Again {
+			return issued{}, refusal(verdict)
+		}
+		return s.give(in.Now(), g, w), nil
+	}, nil
 }

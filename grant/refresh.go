@@ -21,7 +21,6 @@ const (
 // Refresh is a presented refresh token, who presents it, and what is asked for.
 type Refresh struct {
 	Client string
-	Key    string // thumbprint of the key that was proved; empty: none
 	Wanted
 
 	id    string
@@ -84,7 +83,7 @@ func (g Grant) Rotate(now time.Time, r Refresh, l Lifetimes) (Grant, Verdict) {
 		return g, Refused
 	case r.epoch != g.Epoch, r.gen > g.Generation:
 		return g, Alarm
-	case g.Key != r.Key, !now.Before(g.IdleUntil), !now.Before(g.Until):
+	case g.Key != "" && g.Key != r.Key, g.ended(now), !now.Before(g.IdleUntil), !now.Before(g.Until):
 		return g, Refused
 	case r.gen < g.Generation:
 		return g.repeated(now, r, l)

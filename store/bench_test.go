@@ -41,7 +41,7 @@ func BenchmarkRotate(b *testing.B) {
 			if err := db.Authserver().Pendings.Begin(ctx, start, start.Add(l.Code), authserver.Pending{ID: g.ID}); err != nil {
 				return err
 			}
-			return db.Authserver().Grants.Approve(ctx, in, g.ID, g)
+			return db.Authserver().Grants.Approve(ctx, in, authserver.Pending{ID: g.ID}, g)
 		})
 		act(func(ctx context.Context, in audit.Intent) (err error) {
 			g, _, err = db.Authserver().Grants.Redeem(ctx, in, grant.Code{Raw: code, Client: "c", Redirect: redirect, Verifier: verifier})

@@ -106,10 +106,11 @@ func (f *fixture) pending() string {
 func (f *fixture) approved() (grant.Grant, token.Secret) {
 	f.t.Helper()
 	g, code := grant.New(f.now, grant.Approved{Subject: alice, Client: "c", Redirect: redirect, Challenge: oauth.S256(verifier),
-		Resources: []string{resource}, Scopes: oauth.NewScopes("mcp", "offline_access"), ACR: "pw", Groups: []string{"g1"}, Signed: f.now}, grant.Lifetimes{}.WithDefaults())
+		Resources: []string{resource}, Scopes: oauth.NewScopes("mcp", "offline_access"), ACR: "pw", Groups: []string{"g1"}, Signed: f.now,
+		Name: "alice", Nonce: "n", Task: &token.Task{ID: "t", Words: "w", Tools: []string{"add"}, Expires: f.now.Add(time.Hour)}, CodeKey: "", Bound: false}, grant.Lifetimes{}.WithDefaults())
 	id := f.pending()
 	f.must(func(ctx context.Context, in audit.Intent) error {
-		return f.db.Authserver().Grants.Approve(ctx, in, id, g)
+		return f.db.Authserver().Grants.Approve(ctx, in, authserver.Pending{ID: id}, g)
 	})
 	return g, code
 }
@@ -170,15 +171,15 @@ func TestAGrantIsWrittenOnceForARequest(t *testing.T) {
 		g, _ := grant.New(f.now, grant.Approved{Subject: alice, Client: "c", Resources: []string{resource}}, grant.Lifetimes{}.WithDefaults())
 		again, _ := grant.New(f.now, grant.Approved{Subject: alice, Client: "c", Resources: []string{resource}}, grant.Lifetimes{}.WithDefaults())
 		f.must(func(ctx context.Context, in audit.Intent) error {
-			return f.db.Authserver().Grants.Approve(ctx, in, id, g)
+			return f.db.Authserver().Grants.Approve(ctx, in, authserver.Pending{ID: id}, g)
 		})
 		err := f.act(func(ctx context.Context, in audit.Intent) error {
-			return f.db.Authserver().Grants.Approve(ctx, in, id, again)
+			return f.db.Authserver().Grants.Approve(ctx, in, authserver.Pending{ID: id}, again)
 		})
 		if !errors.Is(err, authserver.ErrNotFound) {
 			t.Fatalf("second approval: %v", err)
 		}
-		if _, err := f.db.Authserver().Grants.Find(t.Context(), f.now, again.ID); !errors.Is(err, authserver.ErrNotFound) {
+		if _, err := f.db.Authserver().Grants.Find(t.Context(), f.now, grant.Name{ID: again.ID}); !errors.Is(err, authserver.ErrNotFound) {
 			t.Error("a second grant was written")
 		}
 	})
@@ -188,7 +189,7 @@ func TestAGrantSurvivesARestartWhole(t *testing.T) {
 	on(t, func(t *testing.T, f *fixture) {
 		g, code := f.approved()
 		f.reopen()
-		kept, err := f.db.Authserver().Grants.Find(t.Context(), f.now, g.ID)
+		kept, err := f.db.Authserver().Grants.Find(t.Context(), f.now, grant.Name{ID: g.ID})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -23,6 +23,7 @@ type DB struct {
 	dialect dialect
 	writer  *writer // nil: each act has a transaction of its own
 	revoked *Revocations
+	alone   *lock // nil: other processes may have it open too
 }
 
 // dialect is all that differs between databases.
@@ -41,10 +42,10 @@ func Open(ctx context.Context, address string, box *seal.Box) (*DB, error) {
 	var err error
 	if path, ok := strings.CutPrefix(address, "sqlite:"); ok {
 		db, err = openSQLite(ctx, path)
-	} else if strings.HasPrefix(address, "postgres://") || strings.HasPrefix(address, "postgresql://") {
+	} else if postgresAddress(address) {
 		db, err = openPostgres(address)
 	} else {
-		return nil, errors.New("opening the database: its address begins neither with sqlite: nor with postgres://")
+		return nil, errAddress
 	}
 	if err != nil {
 		return nil, fmt.Errorf("opening the database: %w", err)
@@ -55,6 +56,13 @@ func Open(ctx context.Context, address string, box *seal.Box) (*DB, error) {
 		return nil, errors.Join(fmt.Errorf("opening the database: %w", err), db.Close())
 	}
 	return db, nil
+}
+
+// errAddress never repeats the address: it may have a password in it.
+var errAddress = errors.New("opening the database: its address begins neither with sqlite: nor with postgres://")
+
+func postgresAddress(address string) bool {
+	return strings.HasPrefix(address, "postgres://") || strings.HasPrefix(address, "postgresql://")
 }
 
 func (db *DB) prepare(ctx context.Context) error {
@@ -71,7 +79,11 @@ func (db *DB) Close() error {
 	if db.writer != nil {
 		db.writer.close()
 	}
-	return db.read.Close()
+	err := db.read.Close()
+	if db.alone != nil {
+		err = errors.Join(err, db.alone.close())
+	}
+	return err
 }
 
 // act runs one change in one transaction. Intent.Now panics for an act without a record.
@@ -106,6 +118,9 @@ func (db *DB) row(ctx context.Context, text string, args ...any) *sql.Row {
 
 // change runs fn in one transaction, which is durable when it returns nil. An error of fn undoes it.
 func (db *DB) change(ctx context.Context, fn func(tx) error) error {
+	if err := db.mayChange(); err != nil {
+		return err
+	}
 	if db.writer != nil {
 		return db.writer.do(ctx, fn)
 	}

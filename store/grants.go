@@ -20,26 +20,38 @@ type Grants struct{ db *DB }
 var _ authserver.Grants = Grants{}
 
 const grantColumns = `id, issuer, subject, client, confidential, resources, scopes, acr, groups_, signed_in, key_, code, redirect, challenge,
-	code_until, redeemed, epoch, generation, rotated, secret, idle_until, until_, revoked`
+	code_until, redeemed, epoch, generation, rotated, secret, idle_until, until_, revoked, more`
+
+// more is what of a grant is never searched: one column, as JSON.
+type more struct {
+	Name    string      `json:"name,omitempty"`
+	Nonce   string      `json:"nonce,omitempty"`
+	Task    *token.Task `json:"task,omitempty"`
+	Bound   bool        `json:"bound,omitempty"`
+	Device  bool        `json:"device,omitempty"`
+	CodeKey string      `json:"code_key,omitempty"`
+}
 
 // Approve is authserver.Grants'.
-func (s Grants) Approve(ctx context.Context, in audit.Intent, pending string, g grant.Grant) error {
+func (s Grants) Approve(ctx context.Context, in audit.Intent, p authserver.Pending, g grant.Grant) error {
 	secret, err := s.db.box.Seal(g.Secret, sealedFor("grant", g.ID))
 	if err != nil {
 		return err
 	}
 	return s.db.act(ctx, in, func(tx tx, now time.Time) error {
-		ended, err := changed(tx.Exec("DELETE FROM pendings WHERE id = $1 AND until_ > $2", pendingID(pending), millis(now)))
-		if err != nil {
+		if err := ended(tx.Exec("DELETE FROM pendings WHERE id = $1 AND until_ > $2", pendingID(p.ID), millis(now))); err != nil {
 			return err
 		}
-		if !ended {
-			return authserver.ErrNotFound
+		if p.Device != nil {
+			if err := ended(tx.Exec("DELETE FROM devices WHERE code = $1 AND until_ > $2 AND declined = 0", p.Device.CodeHash[:], millis(now))); err != nil {
+				return err
+			}
 		}
-		_, err = tx.Exec("INSERT INTO grants ("+grantColumns+") VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17,$18,$19,$20,$21,$22,$23)",
+		_, err := tx.Exec("INSERT INTO grants ("+grantColumns+") VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17,$18,$19,$20,$21,$22,$23,$24)",
 			g.ID, g.Subject.Issuer, g.Subject.Subject, g.Client, flag(g.Confidential), text(g.Resources), g.Scopes.String(), g.ACR, text(g.Groups),
 			millis(g.Signed), g.Key, g.CodeHash[:], g.Redirect, g.Challenge, millis(g.CodeUntil), millis(g.Redeemed), g.Epoch, g.Generation,
-			millis(g.Rotated), secret, millis(g.IdleUntil), millis(g.Until), millis(g.Revoked))
+			millis(g.Rotated), secret, millis(g.IdleUntil), millis(g.Until), millis(g.Revoked),
+			text(more{g.Name, g.Nonce, g.Task, g.Bound, g.Device, g.CodeKey}))
 		if err != nil {
 			return err
 		}
@@ -72,8 +84,8 @@ func (s Grants) judge(ctx context.Context, in audit.Intent, where string, key an
 		}
 		switch g, v = ask(kept, now); v {
 		case grant.Good:
-			_, err = tx.Exec("UPDATE grants SET redeemed = $1, generation = $2, rotated = $3, idle_until = $4 WHERE id = $5",
-				millis(g.Redeemed), g.Generation, millis(g.Rotated), millis(g.IdleUntil), g.ID)
+			_, err = tx.Exec("UPDATE grants SET redeemed = $1, generation = $2, rotated = $3, idle_until = $4, key_ = $5 WHERE id = $6",
+				millis(g.Redeemed), g.Generation, millis(g.Rotated), millis(g.IdleUntil), g.Key, g.ID)
 		case grant.Stolen:
 			err = revokeGrant(tx, now, g.ID)
 		}
@@ -107,16 +119,28 @@ func revokeGrant(tx tx, now time.Time, id string) error {
 }
 
 // Find is authserver.Grants'.
-func (s Grants) Find(ctx context.Context, _ time.Time, id string) (grant.Grant, error) {
-	return s.scan(s.db.row(ctx, "SELECT "+grantColumns+" FROM grants WHERE id = $1", id))
+func (s Grants) Find(ctx context.Context, _ time.Time, n grant.Name) (grant.Grant, error) {
+	if n.ID != "" {
+		return s.scan(s.db.row(ctx, "SELECT "+grantColumns+" FROM grants WHERE id = $1", n.ID))
+	}
+	return s.scan(s.db.row(ctx, "SELECT "+grantColumns+" FROM grants WHERE code = $1", n.Code[:]))
+}
+
+// ended is ErrNotFound unless the statement touched a row: what it was to end has ended before.
+func ended(r sql.Result, err error) error {
+	done, err := changed(r, err)
+	if err == nil && !done {
+		return authserver.ErrNotFound
+	}
+	return err
 }
 
 func (s Grants) scan(row *sql.Row) (g grant.Grant, err error) {
 	var confidential, signed, codeUntil, redeemed, rotated, idle, until, revoked int64
-	var resources, scopes, groups string
+	var resources, scopes, groups, rest string
 	var code, secret []byte
 	err = row.Scan(&g.ID, &g.Subject.Issuer, &g.Subject.Subject, &g.Client, &confidential, &resources, &scopes, &g.ACR, &groups, &signed, &g.Key,
-		&code, &g.Redirect, &g.Challenge, &codeUntil, &redeemed, &g.Epoch, &g.Generation, &rotated, &secret, &idle, &until, &revoked)
+		&code, &g.Redirect, &g.Challenge, &codeUntil, &redeemed, &g.Epoch, &g.Generation, &rotated, &secret, &idle, &until, &revoked, &rest)
 	if err != nil {
 		return g, none(err, authserver.ErrNotFound)
 	}
@@ -126,6 +150,11 @@ func (s Grants) scan(row *sql.Row) (g grant.Grant, err error) {
 	if err := errors.Join(json.Unmarshal([]byte(resources), &g.Resources), json.Unmarshal([]byte(groups), &g.Groups)); err != nil {
 		return g, err
 	}
+	var m more
+	if err := json.Unmarshal([]byte(rest), &m); err != nil {
+		return g, err
+	}
+	g.Name, g.Nonce, g.Task, g.Bound, g.Device, g.CodeKey = m.Name, m.Nonce, m.Task, m.Bound, m.Device, m.CodeKey
 	if g.Scopes, err = oauth.ParseScopes(scopes); err != nil {
 		return g, err
 	}

@@ -59,3 +59,12 @@ func (s Pendings) Answer(ctx context.Context, now time.Time, id string, a authse
 		return err
 	})
 }
+
+// Take is authserver.Pendings'.
+func (s Pendings) Take(ctx context.Context, now time.Time, id string) (p authserver.Pending, err error) {
+	err = s.db.change(ctx, func(tx tx) error {
+		p, err = scanPending(id, tx.QueryRow("DELETE FROM pendings WHERE id = $1 AND until_ > $2 RETURNING data", pendingID(id), millis(now)))
+		return err
+	})
+	return p, err
+}

@@ -10,60 +10,8 @@ import (
 
 	"github.com/doorward-mcp/doorward/audit"
 	"github.com/doorward-mcp/doorward/login"
-	"github.com/doorward-mcp/doorward/oauth"
-	"github.com/doorward-mcp/doorward/registration"
 	"github.com/doorward-mcp/doorward/token"
 )
-
-func TestEqualRegistrationsAreOneClient(t *testing.T) {
-	on(t, func(t *testing.T, f *fixture) {
-		register := func(id, fingerprint string, quota int) (c oauth.Client, err error) {
-			err = f.act(func(ctx context.Context, in audit.Intent) (err error) {
-				c, err = f.db.Clients().Register(ctx, in, oauth.Client{ID: id, Source: oauth.Dynamic, ClientMetadata: oauth.ClientMetadata{Name: "N"}}, fingerprint, quota)
-				return err
-			})
-			return c, err
-		}
-		first, err := register("a", "same", 10)
-		if err != nil || first.ID != "a" || first.Source != oauth.Dynamic {
-			t.Fatal(first, err)
-		}
-		if second, err := register("b", "same", 10); err != nil || second.ID != "a" {
-			t.Errorf("an equal registration got %s, %v", second.ID, err)
-		}
-		if third, err := register("c", "", 10); err != nil || third.ID != "c" {
-			t.Errorf("a registration with a secret got %s, %v", third.ID, err)
-		}
-		if _, err := register("d", "", 2); !errors.Is(err, registration.ErrFull) {
-			t.Errorf("beyond the quota: %v", err)
-		}
-		f.now = f.now.Add(25 * time.Hour)
-		if err := f.db.Sweep(t.Context(), f.now); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := f.db.Clients().Client(t.Context(), f.now, "a"); !errors.Is(err, registration.ErrNotFound) {
-			t.Errorf("a client that nobody used for a day: %v", err)
-		}
-	})
-}
-
-func TestAUsedClientIsNotForgotten(t *testing.T) {
-	on(t, func(t *testing.T, f *fixture) {
-		f.must(func(ctx context.Context, in audit.Intent) error {
-			_, err := f.db.Clients().Register(ctx, in, oauth.Client{ID: "c"}, "", 10)
-			return err
-		})
-		_, code := f.approved()
-		f.redeem(code)
-		f.now = f.now.Add(29 * 24 * time.Hour)
-		if err := f.db.Sweep(t.Context(), f.now); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := f.db.Clients().Client(t.Context(), f.now, "c"); err != nil {
-			t.Errorf("the client: %v", err)
-		}
-	})
-}
 
 func TestSessionsEndByThemselves(t *testing.T) {
 	on(t, func(t *testing.T, f *fixture) {

@@ -12,7 +12,7 @@ import (
 
 // Authserver is this database as package authserver sees it.
 func (db *DB) Authserver() authserver.Store {
-	return authserver.Store{Pendings: Pendings{db}, Grants: Grants{db}, Consents: Consents{db}, Revoked: db.revoked, Keys: Keys{db}}
+	return authserver.Store{Pendings: Pendings{db}, Grants: Grants{db}, Consents: Consents{db}, Revoked: db.revoked, Keys: Keys{db}, Devices: Devices{db}, Once: db.Once}
 }
 
 // Login is this database as package login sees it.
@@ -43,12 +43,6 @@ func (db *DB) Set(ctx context.Context, in audit.Intent, name, value string) (kep
 	return kept, err
 }
 
-// unusedClient is how long a client may wait for its first grant; usedClient how long it is kept after its last one ended.
-const (
-	unusedClient = 24 * time.Hour
-	usedClient   = 180 * 24 * time.Hour
-)
-
 // Sweep removes what has ended. It changes nothing that anybody could still use, so it has no record.
 func (db *DB) Sweep(ctx context.Context, now time.Time) error {
 	return db.change(ctx, func(tx tx) error {
@@ -57,6 +51,8 @@ func (db *DB) Sweep(ctx context.Context, now time.Time) error {
 			at   time.Time
 		}{
 			{"DELETE FROM pendings WHERE until_ <= $1", now},
+			{"DELETE FROM devices WHERE until_ <= $1", now},
+			{"DELETE FROM once WHERE until_ <= $1", now},
 			{"DELETE FROM links WHERE until_ <= $1", now},
 			{"DELETE FROM sessions WHERE until_ <= $1 OR idle_until <= $1", now},
 			{"DELETE FROM consents WHERE until_ <= $1", now},
@@ -65,8 +61,10 @@ func (db *DB) Sweep(ctx context.Context, now time.Time) error {
 			// A grant is kept a day longer than it can be used: what is stolen later is still recognised.
 			{"DELETE FROM grants WHERE idle_until <= $1", now.Add(-24 * time.Hour)},
 			{"DELETE FROM grants WHERE redeemed = 0 AND code_until <= $1", now.Add(-24 * time.Hour)},
-			{"DELETE FROM clients WHERE used = 0 AND issued <= $1", now.Add(-unusedClient)},
-			{"DELETE FROM clients WHERE used > 0 AND used <= $1 AND NOT EXISTS (SELECT 1 FROM grants WHERE grants.client = clients.id)", now.Add(-usedClient)},
+			{"DELETE FROM clients WHERE used = 0 AND waits = 0" + idle, now.Add(-unusedClient)},
+			{"DELETE FROM clients WHERE used = 0 AND waits = 1" + idle, now.Add(-waitingClient)},
+			{"DELETE FROM clients WHERE used > 0 AND used <= $1" + idle, now.Add(-usedClient)},
+			{"UPDATE clients SET network = '' WHERE used > 0 AND used <= $1 AND network <> ''", now},
 		} {
 			if _, err := tx.Exec(s.text, millis(s.at)); err != nil {
 				return err

@@ -109,4 +109,26 @@ CREATE TABLE counters (
 	value BIGINT NOT NULL
 );
 INSERT INTO counters (name, value) VALUES ('revocations', 0);
-`}
+`, grantsSchema,
+	registrationSchema,
+}
+
+// grantsSchema is what every grant and endpoint needs beside the code flow.
+const grantsSchema = `
+ALTER TABLE grants ADD COLUMN more TEXT NOT NULL DEFAULT '{}';
+CREATE TABLE devices (
+	code      BYTEA PRIMARY KEY,
+	user_code TEXT NOT NULL UNIQUE,
+	data      TEXT NOT NULL,
+	interval_ BIGINT NOT NULL,
+	polled    BIGINT NOT NULL,
+	declined  BIGINT NOT NULL,
+	until_    BIGINT NOT NULL
+);
+CREATE INDEX devices_until ON devices (until_);
+CREATE TABLE once (
+	hash   BYTEA PRIMARY KEY,
+	until_ BIGINT NOT NULL
+);
+CREATE INDEX once_until ON once (until_);
+`

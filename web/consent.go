@@ -3,11 +3,15 @@ package web
 import (
 	"net/http"
 	"net/url"
+	"slices"
+	"time"
 
 	"github.com/doorward-mcp/doorward/authserver"
 	"github.com/doorward-mcp/doorward/internal/request"
 	"github.com/doorward-mcp/doorward/login"
 	"github.com/doorward-mcp/doorward/oauth"
+	"github.com/doorward-mcp/doorward/registration"
+	"github.com/doorward-mcp/doorward/token"
 )
 
 // consentForm is what a person must see to decide: who asks and how that is known, where the code will go, what for.
@@ -15,14 +19,20 @@ type consentForm struct {
 	Pending    string
 	Client     string
 	ID         string // the host of a metadata document; empty for others
+	Known      string // whose program people know by that host, or by the one that the code goes to; never by its name
 	Verified   string // how the client is known, in words
 	Unverified bool   // it says so itself, and nobody else does
-	Goes       string // the host that the code goes to
+	Goes       string // the host that the code goes to; empty: to a device
 	Loopback   bool
+	Choose     bool // the person picks one of Resources
 	Resources  []consentResource
-	Offline    bool
-	OfflineNew bool // not agreed to before, when something else was
+	Own        []consentScope // what is asked of the authorization server itself
+	Task       *token.Task    // nil: nothing narrower
+	Device     *consentDevice // nil: the code goes to a redirect address
 }
+
+// consentDevice is what the person compares with the device.
+type consentDevice struct{ Code, From, Ago string }
 
 type consentResource struct {
 	oauth.Resource
@@ -33,6 +43,13 @@ type consentResource struct {
 type consentScope struct {
 	oauth.ScopeText
 	New bool // not agreed to before, when something else was
+}
+
+// ownScopes are the scopes of the authorization server itself, in words.
+var ownScopes = []oauth.ScopeText{
+	{Name: "openid", Sentence: "Know that it is you, and recognise you when you come back"},
+	{Name: "profile", Sentence: "Know your user name and your groups"},
+	{Name: oauth.OfflineAccess, Sentence: "Stay connected while you are away"},
 }
 
 // asked is the pending request of a consent page, if the person who is signed in is the one whom it is for.
@@ -72,7 +89,7 @@ func (p *Pages) consent(w http.ResponseWriter, r *http.Request) error {
 	}
 	switch r.PostFormValue("decision") {
 	case "allow":
-		return p.c.Authserver.Allow(w, r, pending)
+		return p.c.Authserver.Allow(w, r, pending, r.PostFormValue("resource"))
 	case "deny":
 		return p.c.Authserver.Decline(w, r, pending)
 	}
@@ -84,12 +101,32 @@ func (p *Pages) consentForm(r *http.Request, pending authserver.Pending) (consen
 	if err != nil {
 		return consentForm{}, err
 	}
-	f := consentForm{Pending: pending.ID, Client: c.DisplayName(), Loopback: oauth.LoopbackRedirect(pending.Redirect), Offline: pending.Scopes.Contains(oauth.OfflineAccess)}
-	if u, err := url.Parse(pending.Redirect); err == nil {
-		if f.Goes = u.Host; f.Goes == "" {
-			f.Goes = u.Scheme + ":"
+	f := consentForm{Pending: pending.ID, Client: c.DisplayName(), Task: pending.Task, Choose: len(pending.Choices) > 0}
+	f.know(c)
+	f.goes(pending, request.From(r.Context()).Now)
+	if f.Known, _ = registration.KnownHost(f.ID); f.Known == "" && f.ID == "" {
+		f.Known, _ = registration.KnownHost(f.Goes)
+	}
+	before := oauth.Scopes{} // of any of the resources
+	for _, uri := range slices.Concat(pending.Resources, pending.Choices) {
+		res, had, err := p.consentResource(r, pending, c, uri)
+		if err != nil {
+			return f, err
+		}
+		before = before.Union(had)
+		f.Resources = append(f.Resources, res)
+	}
+	for _, s := range ownScopes {
+		shown := slices.ContainsFunc(f.Resources, func(r consentResource) bool { return r.ScopeNames().Contains(s.Name) })
+		if pending.Scopes.Contains(s.Name) && !shown {
+			f.Own = append(f.Own, consentScope{s, len(before) > 0 && !before.Contains(s.Name)})
 		}
 	}
+	return f, nil
+}
+
+// know fills in who the client is, and how that is known.
+func (f *consentForm) know(c oauth.Client) {
 	switch c.Source {
 	case oauth.Listed:
 		f.Verified = "The operator of this server listed it."
@@ -101,15 +138,20 @@ func (p *Pages) consentForm(r *http.Request, pending authserver.Pending) (consen
 	default:
 		f.Unverified, f.Verified = true, "It registered itself. Nobody has verified its name."
 	}
-	for _, uri := range pending.Resources {
-		res, before, err := p.consentResource(r, pending, c, uri)
-		if err != nil {
-			return f, err
-		}
-		f.OfflineNew = f.OfflineNew || f.Offline && len(before) > 0 && !before.Contains(oauth.OfflineAccess)
-		f.Resources = append(f.Resources, res)
+}
+
+// goes fills in where the access goes: to an address, or to a device that shows a code.
+func (f *consentForm) goes(pending authserver.Pending, now time.Time) {
+	if d := pending.Device; d != nil {
+		f.Device = &consentDevice{Code: d.Shown(), From: d.From.String(), Ago: now.Sub(d.Began).Round(time.Second).String()}
+		return
 	}
-	return f, nil
+	f.Loopback = oauth.LoopbackRedirect(pending.Redirect)
+	if u, err := url.Parse(pending.Redirect); err == nil {
+		if f.Goes = u.Host; f.Goes == "" {
+			f.Goes = u.Scheme + ":"
+		}
+	}
 }
 
 // consentResource is what is asked for at one server, and what the person agreed to there before.
@@ -123,8 +165,13 @@ func (p *Pages) consentResource(r *http.Request, pending authserver.Pending, c o
 	if res.Title == "" {
 		res.Title = uri
 	}
+	offered := pending.Resources
+	if len(pending.Choices) > 0 {
+		offered = []string{uri}
+	}
+	scopes := p.c.Authserver.Offered(pending, offered)
 	for _, s := range resource.AllScopes() {
-		if pending.Scopes.Contains(s.Name) {
+		if scopes.Contains(s.Name) {
 			res.Scopes = append(res.Scopes, consentScope{s, len(before) > 0 && !before.Contains(s.Name)})
 		}
 	}

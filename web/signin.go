@@ -3,6 +3,7 @@ package web
 import (
 	"errors"
 	"net/http"
+	"net/url"
 	"strconv"
 
 	"github.com/doorward-mcp/doorward/authserver"
@@ -33,7 +34,7 @@ func (p *Pages) showSignIn(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if !s.Nobody() {
+	if !s.Nobody() && pending.Fresh(s.At) {
 		return p.c.Authserver.Answer(w, r, pending, signedIn(s))
 	}
 	form, err := p.signInForm(r, pending)
@@ -43,9 +44,18 @@ func (p *Pages) showSignIn(w http.ResponseWriter, r *http.Request) error {
 	return p.show(w, http.StatusOK, "signin", view{Title: "Sign in", Page: form})
 }
 
+// signInForm names the client. One whose document is not read yet is named by its host: nothing is read for a stranger.
 func (p *Pages) signInForm(r *http.Request, pending authserver.Pending) (signInForm, error) {
+	f := signInForm{Pending: pending.ID, Username: pending.LoginHint}
+	if pending.Unread != "" {
+		if u, err := url.Parse(pending.Client); err == nil {
+			f.Client = u.Host
+		}
+		return f, nil
+	}
 	c, err := p.c.Client(r, pending.Client)
-	return signInForm{Pending: pending.ID, Client: c.DisplayName()}, err
+	f.Client = c.DisplayName()
+	return f, err
 }
 
 // signIn takes the form. A wrong password shows it again.

@@ -14,6 +14,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"net/http"
+	"slices"
 
 	"github.com/doorward-mcp/doorward/audit"
 	"github.com/doorward-mcp/doorward/authserver"
@@ -94,9 +95,16 @@ func (p *Pages) Routes() map[string]http.Handler {
 		"GET " + linkPage + "{secret}":  p.showLink,
 		"POST " + linkPage + "{secret}": p.useLink,
 		"POST /sign-out":                p.signOut,
+		"GET /logout":                   p.logout,
+		"POST /logout":                  p.logout,
 		"GET /{$}":                      p.home,
 	} {
 		routes[pattern] = p.origin.Handler(p.page(h))
+	}
+	if slices.ContainsFunc(p.c.Resources, func(r oauth.Resource) bool { return r.Devices }) {
+		routes["GET "+authserver.DevicePage] = p.origin.Handler(p.page(p.showDevice))
+		routes["POST "+authserver.DevicePage] = p.origin.Handler(p.page(p.device))
+		routes["GET "+authserver.DeviceDonePage] = p.origin.Handler(p.page(p.deviceDone))
 	}
 	return routes
 }
