@@ -16,12 +16,15 @@ import (
 
 	"github.com/doorward-mcp/doorward/authserver"
 	"github.com/doorward-mcp/doorward/login"
+	"github.com/doorward-mcp/doorward/registration"
 )
 
 // API is every administrative act.
 type API struct {
 	Login     *login.Login
 	Keys      *authserver.Server
+	Clients   *registration.Registry
+	Servers   map[string]string // :: name → resource identifier
 	PublicURL string
 	Now       func() time.Time
 	Slog      *slog.Logger
@@ -75,6 +78,10 @@ func (a *API) Handler() http.Handler {
 	mux.Handle("POST /link", endpoint(a, a.Link))
 	mux.Handle("POST /people", endpoint(a, a.AddPerson))
 	mux.Handle("POST /keys", endpoint(a, a.RotateKeys))
+	mux.Handle("POST /clients/list", endpoint(a, a.ListClients))
+	mux.Handle("POST /clients/add", endpoint(a, a.AddClient))
+	mux.Handle("POST /clients/approve", endpoint(a, a.ApproveClient))
+	mux.Handle("POST /clients/remove", endpoint(a, a.RemoveClient))
 	return mux
 }
 

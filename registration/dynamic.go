@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"fmt"
 	"net/url"
 	"slices"
 	"strings"
@@ -18,51 +17,68 @@ import (
 // grantTypes and methods are what a client that registers itself may have; others are removed from what it asked for.
 var (
 	grantTypes = []string{"authorization_code", "refresh_token"}
-	methods    = []string{"none", "client_secret_basic", "client_secret_post"}
+	methods    = []string{none, "client_secret_basic", "client_secret_post", privateKeyJWT}
 )
 
-// newClient judges what a client says of itself and makes a client of it. What it may not have is left out, and what it
-// left out is filled in: RFC 7591 §2 and §3.2.1 let the server replace what was asked, if the answer says so.
-func newClient(now time.Time, m oauth.ClientMetadata) (oauth.Client, token.Secret, error) {
-	m, err := settle(m)
-	if err != nil {
-		return oauth.Client{}, token.Secret{}, err
+const (
+	deviceGrant   = "urn:ietf:params:oauth:grant-type:device_code"
+	jwtGrant      = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+	exchangeGrant = "urn:ietf:params:oauth:grant-type:token-exchange"
+)
+
+// credentials are what a client is given once: the text of what is kept as a hash. Empty members it does not have.
+type credentials struct{ secret, management token.Secret }
+
+// newClient makes a client of what was settled. A client with credentials of its own may manage its registration; one
+// that shares its id with everybody who sends the same may not (rule 14).
+func (r *Registry) newClient(now time.Time, m oauth.ClientMetadata) (Kept, credentials) {
+	k := Kept{Client: oauth.Client{ID: "dw-" + rand.Text(), Source: oauth.Dynamic, ClientMetadata: m, Issued: now, Waits: r.c.Policy.Mode == ModeReview}}
+	k.Fingerprint = fingerprint(k.Client)
+	var c credentials
+	if k.Public() {
+		return k, c
 	}
-	c := oauth.Client{ID: "dw-" + rand.Text(), Source: oauth.Dynamic, ClientMetadata: m, Issued: now}
-	if c.Public() {
-		return c, token.Secret{}, nil
+	if strings.HasPrefix(m.TokenAuthMethod, "client_secret_") {
+		c.secret, k.SecretHash = newSecret("dws_")
 	}
-	secret := "dws_" + rand.Text()
-	c.SecretHash = sha256.Sum256([]byte(secret))
-	return c, token.NewSecret(secret), nil
+	if r.managed() {
+		c.management, k.Management = newSecret("dwm_")
+	}
+	return k, c
 }
 
-// settle makes the metadata that will hold of what was sent.
-func settle(m oauth.ClientMetadata) (oauth.ClientMetadata, error) {
-	redirects, refused := filterRedirects(m.RedirectURIs)
+func newSecret(prefix string) (token.Secret, [32]byte) {
+	raw := prefix + rand.Text()
+	return token.NewSecret(raw), sha256.Sum256([]byte(raw))
+}
+
+// settle makes the metadata that will hold of what was sent. What a client may not have is left out, and what it left
+// out is filled in: RFC 7591 §2 and §3.2.1 let the server replace what was asked, if the answer says so.
+func (p Policy) settle(s sent) (oauth.ClientMetadata, error) {
+	redirects, refused := p.filterRedirects(s.RedirectURIs)
 	if len(redirects) == 0 {
-		return m, &oauth.Error{Status: 400, Code: "invalid_redirect_uri", Reason: "no_redirect",
+		return s.ClientMetadata, &oauth.Error{Status: 400, Code: "invalid_redirect_uri", Reason: "no_redirect",
 			Description: "no redirect address can be used: " + strings.Join(refused, "; ") + ". Allowed are https, and http on 127.0.0.1, [::1] and localhost"}
 	}
-	m.RedirectURIs = redirects
-	loopback := !slices.ContainsFunc(redirects, func(u string) bool { return !oauth.LoopbackRedirect(u) })
-	switch {
-	case m.TokenAuthMethod == "" && loopback:
-		m.TokenAuthMethod = "none" // a program on a person's machine keeps no secret: OAuth 2.1 §2.1
-	case m.TokenAuthMethod == "":
-		m.TokenAuthMethod = "client_secret_basic" // RFC 7591 §2
-	case !slices.Contains(methods, m.TokenAuthMethod):
-		return m, invalidMetadata("method", fmt.Sprintf("token_endpoint_auth_method can be %s", strings.Join(methods, ", ")))
+	s.RedirectURIs = redirects
+	s.LogoutURIs, _ = p.filterRedirects(s.LogoutURIs)
+	if s.TokenAuthMethod == "" && len(s.Methods) == 0 {
+		s.TokenAuthMethod = "client_secret_basic" // RFC 7591 §2
+		if !slices.ContainsFunc(redirects, func(u string) bool { return !oauth.LoopbackRedirect(u) }) {
+			s.TokenAuthMethod = none // a program on a person's machine keeps no secret: OAuth 2.1 §2.1
+		}
 	}
-	if len(m.GrantTypes) > 0 && !slices.Contains(m.GrantTypes, "authorization_code") {
-		return m, invalidMetadata("grant_types", "a client that registers itself needs the grant type authorization_code")
+	if err := s.choose(methods); err != nil {
+		return s.ClientMetadata, err
 	}
-	if len(m.ResponseTypes) > 0 && !slices.Contains(m.ResponseTypes, "code") {
-		return m, invalidMetadata("response_types", "a client that registers itself needs the response type code")
+	if len(s.GrantTypes) > 0 && !slices.Contains(s.GrantTypes, "authorization_code") {
+		return s.ClientMetadata, invalidMetadata("grant_types", "a client that registers itself needs the grant type authorization_code")
 	}
-	m.GrantTypes, m.ResponseTypes = slices.Clone(grantTypes), []string{"code"}
-	m.JWKS, m.JWKSURI = nil, ""
-	return m, words(m)
+	if len(s.ResponseTypes) > 0 && !slices.Contains(s.ResponseTypes, "code") {
+		return s.ClientMetadata, invalidMetadata("response_types", "a client that registers itself needs the response type code")
+	}
+	s.GrantTypes, s.ResponseTypes = slices.Clone(grantTypes), []string{"code"}
+	return s.ClientMetadata, words(s.ClientMetadata)
 }
 
 // words judges the texts that a person will see, and the addresses that a page might show.
@@ -84,23 +100,7 @@ func unprintable(r rune) bool {
 	return r < 0x20 || r == 0x7f || 0x80 <= r && r < 0xa0 || 0x200b <= r && r <= 0x200f || 0x2028 <= r && r <= 0x202e || 0x2060 <= r && r <= 0x206f || r == 0xfeff || r == 0xfffd
 }
 
-// filterRedirects keeps the redirect addresses that can be used, at most 20, and says why the others cannot. Clients
-// send a mixed list, of which they then use one.
-func filterRedirects(all []string) (kept, refused []string) {
-	for _, u := range all {
-		if reason := oauth.CheckRedirect(u); reason != "" {
-			refused = append(refused, reason)
-		} else if len(kept) < 20 && !slices.Contains(kept, u) {
-			kept = append(kept, u)
-		}
-	}
-	if len(all) == 0 {
-		refused = []string{"none was sent"}
-	}
-	return kept, refused
-}
-
-// fingerprint is the same for registrations that only differ in a loopback port; empty for a client with a secret.
+// fingerprint is the same for registrations that only differ in a loopback port; empty for a client with credentials.
 func fingerprint(c oauth.Client) string {
 	if !c.Public() {
 		return ""

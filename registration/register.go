@@ -2,128 +2,139 @@ package registration
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"io"
 	"mime"
 	"net/http"
-	"strconv"
 
 	"github.com/doorward-mcp/doorward/audit"
 	"github.com/doorward-mcp/doorward/internal/request"
 	"github.com/doorward-mcp/doorward/oauth"
-	"github.com/doorward-mcp/doorward/token"
 )
 
 // maxBody bounds what a client may say of itself.
 const maxBody = 32 << 10
 
-// answer is the client information response. RFC 7591 §3.2.1.
-type answer struct {
-	ID            string `json:"client_id"`
-	IssuedAt      int64  `json:"client_id_issued_at"`
-	Secret        string `json:"client_secret,omitempty"`
-	SecretExpires *int64 `json:"client_secret_expires_at,omitempty"` // 0, never, goes with a secret and only then
-	oauth.ClientMetadata
-}
-
-// Routes are the endpoints, by path.
+// Routes are the endpoints, by pattern of net/http's ServeMux.
 func (r *Registry) Routes() map[string]http.Handler {
-	return map[string]http.Handler{"/register": http.HandlerFunc(r.serveRegister)}
+	return map[string]http.Handler{"/register": r.endpoint(r.register), "/register/{id}": r.endpoint(r.manage)}
 }
 
-func (r *Registry) serveRegister(w http.ResponseWriter, req *http.Request) {
-	if err := r.register(w, req); err != nil {
-		r.refuse(w, req, err)
-	}
+func (r *Registry) endpoint(serve func(http.ResponseWriter, *http.Request) error) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		if err := serve(w, req); err != nil {
+			r.refuse(w, req, err)
+		}
+	})
 }
 
 func (r *Registry) register(w http.ResponseWriter, req *http.Request) error {
-	if req.Method != http.MethodPost {
-		w.Header().Set("Allow", http.MethodPost)
-		return &oauth.Error{Status: 405, Code: "invalid_request", Reason: "method", Description: "this address takes POST only"}
+	if err := allow(w, req, http.MethodPost); err != nil {
+		return err
 	}
-	info := request.From(req.Context())
+	ctx := req.Context()
+	info := request.From(ctx)
 	if !r.rate.Allow(info, "register", r.c.Limits.PerMinute) {
 		return tooMany()
 	}
-	m, err := readMetadata(w, req)
+	if !r.Registers() {
+		return closed()
+	}
+	if err := r.checkInitial(req); err != nil {
+		return err
+	}
+	s, err := readSent(w, req)
 	if err != nil {
 		return err
 	}
-	c, secret, err := newClient(info.Now, m)
+	if err := r.state(ctx, &s); err != nil {
+		return err
+	}
+	if r.c.Default != "" {
+		return r.registerDefault(w, req, s)
+	}
+	m, err := r.c.Policy.settle(s)
 	if err != nil {
 		return err
 	}
-	record := audit.Record{Code: audit.ClientRegistered, Now: info.Now, Request: info.ID, Client: info.Client, About: c.ID}
-	sent := c.RedirectURIs
-	_, err = r.c.Log.Do(req.Context(), record, func(ctx context.Context, in audit.Intent) (audit.Outcome, error) {
-		c, err = r.c.Clients.Register(ctx, in, c, fingerprint(c), r.c.Limits.Unused)
+	k, given := r.newClient(info.Now, m)
+	asked := k.RedirectURIs
+	if k, err = r.keep(ctx, k); err != nil {
+		return err
+	}
+	a := r.answer(k.Client, given)
+	a.RedirectURIs = asked // an equal client may have been kept with other loopback ports, which are free
+	a.Statement = s.Statement
+	return write(w, http.StatusCreated, a)
+}
+
+// registerDefault answers with the client that the operator named for everybody. Nothing is kept: the redirect addresses
+// are those that the operator listed, of which the answer names the ones that were asked for.
+func (r *Registry) registerDefault(w http.ResponseWriter, req *http.Request, s sent) error {
+	ctx := req.Context()
+	info := request.From(ctx)
+	c, err := r.Client(ctx, r.c.Default)
+	if err != nil {
+		return err
+	}
+	if c.Source != oauth.Listed || !c.Public() {
+		return errors.New("the default client of registrations is not a listed public client")
+	}
+	if len(s.RedirectURIs) > 0 {
+		var taken []string
+		for _, u := range s.RedirectURIs {
+			if oauth.MatchRedirect(c.RedirectURIs, u) && len(taken) < 20 {
+				taken = append(taken, u)
+			}
+		}
+		if len(taken) == 0 {
+			return &oauth.Error{Status: 400, Code: "invalid_redirect_uri", Reason: "not_default", Description: "no redirect address is one of those that the operator of this server listed for its clients"}
+		}
+		c.RedirectURIs = taken
+	}
+	record := audit.Record{Code: audit.ClientRegistered, Now: info.Now, Request: info.ID, Client: info.Client, About: c.ID, Reason: "default"}
+	if _, err := r.c.Log.Do(ctx, record, func(context.Context, audit.Intent) (audit.Outcome, error) { return audit.Outcome{Client: c.ID}, nil }); err != nil {
+		return err
+	}
+	return write(w, http.StatusCreated, r.answer(c, credentials{}))
+}
+
+// keep stores a client that comes from outside, and gives the one that is kept.
+func (r *Registry) keep(ctx context.Context, k Kept) (Kept, error) {
+	info := request.From(ctx)
+	k.Network = network(info)
+	record := audit.Record{Code: audit.ClientRegistered, Now: info.Now, Request: info.ID, Client: info.Client, About: k.ID}
+	_, err := r.c.Log.Do(ctx, record, func(ctx context.Context, in audit.Intent) (audit.Outcome, error) {
+		var err error
+		k, err = r.c.Clients.Register(ctx, in, k, r.c.Limits)
 		if errors.Is(err, ErrFull) {
 			err = tooMany()
 		}
-		return audit.Outcome{Client: c.ID}, err
+		return audit.Outcome{Client: k.ID}, err
 	})
-	if err != nil {
-		return err
-	}
-	c.RedirectURIs = sent // an equal client may have been kept with other loopback ports, which are free
-	return writeAnswer(w, c, secret)
+	return k, err
 }
 
-func readMetadata(w http.ResponseWriter, req *http.Request) (m oauth.ClientMetadata, err error) {
+// network is what one source's clients are counted by: its address, or an IPv6 host's /64, of which it has every address.
+func network(i request.Info) string {
+	addr := i.Client.Unmap()
+	prefix, err := addr.Prefix(min(addr.BitLen(), 64))
+	if err != nil {
+		return ""
+	}
+	return prefix.String()
+}
+
+func readSent(w http.ResponseWriter, req *http.Request) (s sent, err error) {
 	if mt, _, err := mime.ParseMediaType(req.Header.Get("Content-Type")); err != nil || mt != "application/json" {
-		return m, invalidMetadata("content_type", "the body must be application/json")
+		return s, invalidMetadata("content_type", "the body must be application/json")
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, req.Body, maxBody))
 	if err != nil {
-		return m, invalidMetadata("body", "the body is longer than 32 KiB or broke off")
+		return s, invalidMetadata("body", "the body is longer than 32 KiB or broke off")
 	}
-	if err := json.Unmarshal(body, &m); err != nil {
-		return m, invalidMetadata("malformed", "the body is not the JSON object of RFC 7591 section 2")
+	if s, err = parse(body); err != nil {
+		return s, invalidMetadata("malformed", "the body is not the JSON object of RFC 7591 section 2")
 	}
-	return m, nil
-}
-
-func writeAnswer(w http.ResponseWriter, c oauth.Client, secret token.Secret) error {
-	a := answer{ID: c.ID, IssuedAt: c.Issued.Unix(), ClientMetadata: c.ClientMetadata}
-	if !secret.Empty() {
-		a.Secret, a.SecretExpires = secret.Reveal(), new(int64)
-	}
-	b, err := json.Marshal(a)
-	if err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Cache-Control", "no-store")
-	w.WriteHeader(http.StatusCreated)
-	_, err = w.Write(append(b, '\n'))
-	return err
-}
-
-func tooMany() *oauth.Error {
-	return &oauth.Error{Status: 429, Code: "temporarily_unavailable", Reason: "quota", RetryAfter: 60, Description: "too many registrations at the moment; try again in a minute"}
-}
-
-func (r *Registry) refuse(w http.ResponseWriter, req *http.Request, err error) {
-	info := request.From(req.Context())
-	var known *oauth.Error
-	if !errors.As(err, &known) {
-		r.c.Slog.ErrorContext(req.Context(), "registration", "request", info.ID, "error", err)
-		known = oauth.ServerError()
-	}
-	record := audit.Record{Code: audit.RegistrationDenied, Now: info.Now, Request: info.ID, Client: info.Client, Reason: known.Reason}
-	if _, err := r.c.Log.Refused(req.Context(), record); err != nil {
-		r.c.Slog.ErrorContext(req.Context(), "registration", "request", info.ID, "error", err)
-		known = oauth.ServerError()
-	}
-	answer := *known
-	answer.RequestID = info.ID
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Cache-Control", "no-store")
-	if known.RetryAfter > 0 {
-		w.Header().Set("Retry-After", strconv.Itoa(known.RetryAfter))
-	}
-	w.WriteHeader(answer.HTTPStatus())
-	_, _ = w.Write(answer.Body())
+	return s, nil
 }

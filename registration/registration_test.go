@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -31,7 +32,8 @@ type fixture struct {
 	*registration.Registry
 	t       *testing.T
 	now     time.Time
-	fetched int
+	db      *store.DB
+	fetched atomic.Int32
 	fetch   func(id string) ([]byte, time.Time, error)
 }
 
@@ -47,8 +49,9 @@ func registry(t *testing.T, change func(*registration.Config)) *fixture {
 	}
 	t.Cleanup(func() { _ = db.Close() })
 	f := &fixture{t: t, now: noon}
-	c := registration.Config{Clients: db.Clients(), Log: audit.New(func(context.Context, audit.Entry) error { return nil }), Slog: slog.New(slog.DiscardHandler),
-		Fetch: func(_ context.Context, id string) ([]byte, time.Time, error) { f.fetched++; return f.fetch(id) }}
+	f.db = db
+	c := registration.Config{Issuer: "https://as.example", Clients: db.Clients(), Ended: db.Clients().End, Policy: registration.Policy{Mode: registration.ModeOpen}, Log: audit.New(func(context.Context, audit.Entry) error { return nil }), Slog: slog.New(slog.DiscardHandler),
+		Fetch: func(_ context.Context, id string) ([]byte, time.Time, error) { f.fetched.Add(1); return f.fetch(id) }}
 	if change != nil {
 		change(&c)
 	}
@@ -61,9 +64,19 @@ func (f *fixture) begun(r *http.Request, from string) *http.Request {
 	return request.Begin(r, func() time.Time { return f.now }, nil)
 }
 
+// post registers; "from" among the headers is the address that it comes from.
 func (f *fixture) post(body string, header ...string) (status int, answer map[string]any) {
 	f.t.Helper()
-	r := httptest.NewRequest("POST", "/register", strings.NewReader(body))
+	w := f.ask("POST", "/register", body, header...)
+	if err := json.Unmarshal(w.Body.Bytes(), &answer); err != nil || w.Header().Get("Content-Type") != "application/json" {
+		f.t.Fatalf("%v: %v %s", err, w.Header(), w.Body)
+	}
+	return w.Code, answer
+}
+
+func (f *fixture) ask(method, path, body string, header ...string) *httptest.ResponseRecorder {
+	f.t.Helper()
+	r := httptest.NewRequest(method, path, strings.NewReader(body))
 	r.Header.Set("Content-Type", "application/json")
 	from := "192.0.2.1:1"
 	for i := 0; i+1 < len(header); i += 2 {
@@ -73,12 +86,21 @@ func (f *fixture) post(body string, header ...string) (status int, answer map[st
 		}
 		r.Header.Set(header[i], header[i+1])
 	}
-	w := httptest.NewRecorder()
-	f.Routes()["/register"].ServeHTTP(w, f.begun(r, from))
-	if err := json.Unmarshal(w.Body.Bytes(), &answer); err != nil || w.Header().Get("Content-Type") != "application/json" || w.Header().Get("Cache-Control") != "no-store" {
-		f.t.Fatalf("%v: %v %s", err, w.Header(), w.Body)
+	mux := http.NewServeMux()
+	for pattern, h := range f.Routes() {
+		mux.Handle(pattern, h)
 	}
-	return w.Code, answer
+	w := httptest.NewRecorder()
+	mux.ServeHTTP(w, f.begun(r, from))
+	if w.Header().Get("Cache-Control") != "no-store" {
+		f.t.Errorf("%s %s may be kept: %v", method, path, w.Header())
+	}
+	return w
+}
+
+// from is the context of a request from an address.
+func (f *fixture) from(address string) context.Context {
+	return f.begun(httptest.NewRequest("GET", "/", nil), address).Context()
 }
 
 // AS-DCR, RFC 7591 §3.2.1: a mixed list, as Cursor sends it, is filtered, and the answer says what holds.
@@ -109,7 +131,7 @@ func TestDefaultsOfTheMethod(t *testing.T) {
 		status, got := f.post(fmt.Sprintf(`{"client_name":%q,"redirect_uris":[%s],"token_endpoint_auth_method":%q}`, c.name, c.redirects, c.method))
 		_, secret := got["client_secret"]
 		_, expires := got["client_secret_expires_at"]
-		if status != 201 || got["token_endpoint_auth_method"] != c.want || secret != c.secret || expires != c.secret || got["registration_access_token"] != nil {
+		if status != 201 || got["token_endpoint_auth_method"] != c.want || secret != c.secret || expires != c.secret || (got["registration_access_token"] != nil) != c.secret || (got["registration_client_uri"] != nil) != c.secret {
 			t.Errorf("%s: %d %v", c.name, status, got)
 		}
 		client, err := f.Client(f.begun(httptest.NewRequest("GET", "/", nil), "192.0.2.1:1").Context(), fmt.Sprint(got["client_id"]))
@@ -184,7 +206,9 @@ func TestQuotas(t *testing.T) {
 		status, _ := f.post(fmt.Sprintf(`{"client_name":"%d","redirect_uris":["http://127.0.0.1/cb"]}`, n), "from", from)
 		return status
 	}
-	f := registry(t, func(c *registration.Config) { c.Limits = registration.Limits{PerMinute: 3, Unused: 7} })
+	f := registry(t, func(c *registration.Config) {
+		c.Limits = registration.Limits{PerMinute: 3, Unused: 7, UnusedAddress: 100}
+	})
 	for _, c := range []struct {
 		name, from string
 		after      time.Duration
@@ -243,8 +267,8 @@ func TestDocuments(t *testing.T) {
 		}
 		// AS-CIMD-NO-CACHE-ERRORS, AS-CIMD-CACHE.
 		_, _ = f.Client(ctx, id)
-		if want := map[bool]int{true: 1, false: 2}[c.ok]; f.fetched != want {
-			t.Errorf("%s: read %d times, want %d", c.name, f.fetched, want)
+		if want := map[bool]int{true: 1, false: 2}[c.ok]; int(f.fetched.Load()) != want {
+			t.Errorf("%s: read %d times, want %d", c.name, f.fetched.Load(), want)
 		}
 	}
 }
@@ -266,8 +290,8 @@ func TestHowLongADocumentIsKept(t *testing.T) {
 			if _, err := f.Client(f.begun(httptest.NewRequest("GET", "/", nil), "192.0.2.1:1").Context(), id); err != nil {
 				t.Fatal(err)
 			}
-			if want := map[bool]int{true: 2, false: 1}[at == c.kept]; f.fetched != want {
-				t.Errorf("%s: after %s read %d times, want %d", name, at, f.fetched, want)
+			if want := map[bool]int{true: 2, false: 1}[at == c.kept]; int(f.fetched.Load()) != want {
+				t.Errorf("%s: after %s read %d times, want %d", name, at, f.fetched.Load(), want)
 			}
 		}
 	}
@@ -300,8 +324,8 @@ func TestAThousandDocuments(t *testing.T) {
 	for n := range 1000 {
 		_, _ = f.Client(f.begun(httptest.NewRequest("GET", "/", nil), "192.0.2.1:1").Context(), fmt.Sprintf("https://app%d.example/client", n))
 	}
-	if f.fetched != 30 {
-		t.Errorf("%d documents were read", f.fetched)
+	if f.fetched.Load() != 30 {
+		t.Errorf("%d documents were read", f.fetched.Load())
 	}
 }
 

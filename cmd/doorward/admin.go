@@ -13,6 +13,8 @@ type adminCmd struct {
 	User adminUserCmd `cmd:"" help:"People."`
 	Keys adminKeysCmd `cmd:"" help:"Signing keys."`
 
+	Clients adminClientsCmd `cmd:"" help:"Clients: programs that ask people for access."`
+
 	Listen string `default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Which server: the one that listens there."`
 	Data   string `placeholder:"DIR" help:"Which server: the one with this data directory."`
 }
