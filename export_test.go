@@ -1,4 +1,20 @@
 package doorward
 
+import "strings"
+
 // Hasten is what every request's body goes through, with the bound as an argument.
 var Hasten = hasten
+
+// Paths are those of everything that an installation answers besides its servers, without the patterns' methods and wildcards.
+func Paths(i *Installation) (all []string) {
+	for pattern := range i.as.Routes() {
+		all = append(all, pattern)
+	}
+	for pattern := range i.pages.Routes() {
+		if _, path, ok := strings.Cut(pattern, " "); ok {
+			pattern = strings.TrimSuffix(path, "{$}")
+		}
+		all = append(all, pattern)
+	}
+	return append(all, "/register")
+}

@@ -1,6 +1,7 @@
 package doorward
 
 import (
+	"fmt"
 	"net/http"
 	"net/netip"
 	"strings"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/doorward-mcp/doorward/audit"
 	"github.com/doorward-mcp/doorward/authserver"
+	"github.com/doorward-mcp/doorward/config"
 	"github.com/doorward-mcp/doorward/internal/crash"
 	"github.com/doorward-mcp/doorward/internal/request"
 	"github.com/doorward-mcp/doorward/oauth"
@@ -29,6 +31,24 @@ type routes struct {
 type protected interface {
 	http.Handler
 	AllowsOrigin(origin string) bool
+}
+
+// check refuses a server at an address that is another part's: a configuration that nobody checked could have one.
+func (t routes) check() error {
+	pages := t.paths()
+	for pattern := range t.pages {
+		_, path, ok := strings.Cut(pattern, " ")
+		if !ok {
+			path = pattern
+		}
+		pages[path] = true
+	}
+	for path := range t.servers {
+		if t.open[path] != nil || pages[path] || config.Reserved(path) {
+			return fmt.Errorf("a server cannot have the path %s: it is an address of Doorward's own", path)
+		}
+	}
+	return nil
 }
 
 // handler puts them in order: who asks and when, Host, CORS, the address.
@@ -110,7 +130,7 @@ func cors(next http.Handler, allows func(origin string) bool, anyone bool) http.
 		}
 		h.Set("Access-Control-Expose-Headers", exposedHeaders)
 		if r.Method == http.MethodOptions && r.Header.Get("Access-Control-Request-Method") != "" {
-			h.Set("Access-Control-Allow-Methods", "GET, POST, DELETE, OPTIONS")
+			h.Set("Access-Control-Allow-Methods", "GET, POST, PUT, DELETE, OPTIONS")
 			h.Set("Access-Control-Allow-Headers", allowedHeaders+parameters(r))
 			h.Set("Access-Control-Max-Age", "600")
 			w.WriteHeader(http.StatusNoContent)

@@ -13,6 +13,7 @@ import (
 	"github.com/doorward-mcp/doorward/audit"
 	"github.com/doorward-mcp/doorward/config"
 	"github.com/doorward-mcp/doorward/oauth"
+	"github.com/doorward-mcp/doorward/registration"
 	"github.com/doorward-mcp/doorward/seal"
 )
 
@@ -24,7 +25,7 @@ func TestSeveralServers(t *testing.T) {
 		t.Fatal(err)
 	}
 	const origin = "https://mcp.example.com"
-	in, err := doorward.Open(t.Context(), config.Config{PublicURL: origin, Listen: "127.0.0.1:8080", Data: dir, Servers: map[string]config.Server{"a": {Path: "/a", Demo: true}, "b": {Path: "/b/c", Demo: true}}},
+	in, err := doorward.Open(t.Context(), config.Config{PublicURL: origin, Listen: "127.0.0.1:8080", Data: dir, Registration: config.Registration{Policy: registration.Policy{Mode: registration.ModeOpen}}, Servers: map[string]config.Server{"a": {Path: "/a", Demo: true}, "b": {Path: "/b/c", Demo: true}}},
 		doorward.Environment{Box: box, Audit: audit.Slog(slog.DiscardHandler), Slog: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
@@ -71,7 +72,8 @@ func TestSeveralServers(t *testing.T) {
 		t.Fatal(err)
 	}
 	request := "/authorize?response_type=code&redirect_uri=http://127.0.0.1/cb&code_challenge_method=S256&code_challenge=" + oauth.S256(strings.Repeat("v", 43)) + "&client_id=" + client.ID
-	if w := ask("GET", request, ""); !strings.Contains(w.Body.String(), `value="invalid_target"`) {
+	// A client of 2025-03-26 names none: the person will pick the server.
+	if w := ask("GET", request, ""); w.Code != http.StatusSeeOther {
 		t.Errorf("without a resource: %d %s", w.Code, w.Body)
 	}
 	if w := ask("GET", request+"&resource="+origin+"/b/c", ""); w.Code != http.StatusSeeOther {

@@ -193,7 +193,7 @@ func TestAttackWithRefreshTokensNeverGiven(t *testing.T) {
 	}
 	var never []string
 	s.opened(func(ctx context.Context, db *store.DB) {
-		g, err := db.Authserver().Grants.Find(ctx, time.Now(), r.Grant())
+		g, err := db.Authserver().Grants.Find(ctx, time.Now(), grant.Name{ID: r.Grant()})
 		if err != nil {
 			t.Fatal(err)
 		}

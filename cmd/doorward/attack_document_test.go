@@ -56,7 +56,8 @@ func TestAttackByDocumentAddress(t *testing.T) {
 	plain := httptest.NewServer(p.Config.Handler)
 	defer plain.Close()
 	s := protect(t)
-	b := s.browser()
+	stranger, b := s.browser(), s.browser()
+	b.signIn() // for a stranger nothing is read at all
 	_, port, _ := strings.Cut(strings.TrimPrefix(p.URL, "https://"), ":")
 	for _, id := range []string{
 		p.URL + "/client", "https://localhost:" + port + "/client", "https://[::1]:" + port + "/client", "https://[::ffff:127.0.0.1]:" + port + "/client", "https://0.0.0.0:" + port + "/client",
@@ -64,6 +65,9 @@ func TestAttackByDocumentAddress(t *testing.T) {
 		"https://169.254.169.254/latest/meta-data", "https://[fd00::1]/client", "https://[fe80::1]/client", "https://100.64.0.1/client",
 		"file:///etc/passwd", "ftp://127.0.0.1/client", "https://user@127.0.0.1:" + port + "/client", p.URL + "/a/../client", p.URL + "/client#x", p.URL, p.URL + "/",
 	} {
+		if a := stranger.get(s.described(id).authorizeURL()); a.StatusCode != http.StatusUnauthorized && a.StatusCode != http.StatusSeeOther {
+			t.Errorf("%s, nobody signed in: %s", id, a.Status)
+		}
 		a := b.get(s.described(id).authorizeURL())
 		if a.StatusCode != http.StatusUnauthorized && a.StatusCode != http.StatusServiceUnavailable && a.StatusCode != http.StatusTooManyRequests {
 			t.Errorf("%s: %s", id, a.Status)
@@ -82,7 +86,7 @@ func TestAttackByDocumentAddress(t *testing.T) {
 	}
 }
 
-// AS-CIMD-ID-MATCH, -NO-REDIRECT, -SIZE, -NO-SECRET, -REDIRECT: what a document may not be.
+// AS-CIMD-ID-MATCH, AS-CIMD-NO-REDIRECT, AS-CIMD-SIZE, AS-CIMD-NO-SECRET, AS-CIMD-REDIRECT: what a document may not be.
 func TestAttackByDocument(t *testing.T) {
 	p := publish(t, func(p *publisher, w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
@@ -129,7 +133,7 @@ func TestAttackByDocument(t *testing.T) {
 	b := s.browser()
 	b.signIn()
 	slow := make(chan answer, 1)
-	begun, waiting, address := time.Now(), s.browser(), s.described(p.URL+"/slow").authorizeURL()
+	begun, waiting, address := time.Now(), &browser{t, s, b.http}, s.described(p.URL+"/slow").authorizeURL()
 	go func() { slow <- waiting.get(address) }()
 	for _, name := range []string{"redirect", "redirect-inside", "large", "other-id", "html", "secret", "secret-method", "key-method", "script", "missing"} {
 		as(t, s, name, func(t *testing.T) {
@@ -163,6 +167,7 @@ func TestAttackByAThousandDocuments(t *testing.T) {
 	p := publish(t, func(p *publisher, w http.ResponseWriter, r *http.Request) { p.document(w, r, "") })
 	s := protect(t, "--insecure-loopback-documents", p.ca)
 	b := s.browser()
+	b.signIn()
 	refused := 0
 	for n := range 1000 {
 		a := b.get(s.described(p.URL+"/client?"+url.Values{"n": {fmt.Sprint(n)}}.Encode()).authorizeURL("code_challenge", ""))

@@ -150,7 +150,7 @@ func TestAuthorizationAnswers(t *testing.T) {
 	})
 	as(t, s, "an unknown parameter is ignored", func(t *testing.T) {
 		app.t, b.t = t, t
-		if q := app.again().allowed(b, "prompt", "none", "nonce", "x", "x", "y"); q.Get("code") == "" {
+		if q := app.again().allowed(b, "display", "page", "nonce", "x", "x", "y"); q.Get("code") == "" {
 			t.Errorf("%v", q)
 		}
 	})

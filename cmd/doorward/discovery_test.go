@@ -91,24 +91,35 @@ func TestDiscovery(t *testing.T) {
 	as(t, s, "challenge with a bad token", func(t *testing.T) {
 		a := s.send("nonsense", "{}")
 		got := oauth.ParseChallenges(a.Header.Values("WWW-Authenticate"))
-		if a.StatusCode != 401 || len(got) != 1 || got[0].Error != "invalid_token" || got[0].ResourceMetadata != inserted || got[0].Scope.String() != "mcp" || got[0].Description == "" {
+		if a.StatusCode != 401 || len(got) != 2 || got[0].Scheme != "Bearer" || got[1].Scheme != "DPoP" || got[0].Error != "invalid_token" || got[0].ResourceMetadata != inserted || got[0].Scope.String() != "mcp" || got[0].Description == "" {
 			t.Errorf("%s, %+v", a.Status, got)
 		}
 	})
 	as(t, s, "authorization server metadata", func(t *testing.T) {
 		first, second := s.get("/.well-known/oauth-authorization-server", ""), s.get("/.well-known/openid-configuration", "")
-		if first.StatusCode != 200 || first.body != second.body {
-			t.Fatalf("the two addresses differ:\n%s\n%s", first.body, second.body)
+		for member, want := range first.json(t) {
+			if member != "scopes_supported" { // clients of MCP that look there are not led to ask who the person is
+				second.sees(t, member, want)
+			}
+		}
+		for member, want := range map[string]any{
+			"scopes_supported": list("mcp", "offline_access", "openid", "profile"), "userinfo_endpoint": issuer + "/userinfo", "end_session_endpoint": issuer + "/logout",
+			"subject_types_supported": list("public"), "id_token_signing_alg_values_supported": list("ES256"),
+		} {
+			second.sees(t, member, want)
 		}
 		for member, want := range map[string]any{
 			"issuer": issuer, "authorization_endpoint": issuer + "/authorize", "token_endpoint": issuer + "/token", "registration_endpoint": issuer + "/register",
 			"revocation_endpoint": issuer + "/revoke", "jwks_uri": issuer + "/jwks",
 			"scopes_supported": list("mcp", "offline_access"), "response_types_supported": list("code"), "response_modes_supported": list("query"),
-			"grant_types_supported":                      list("authorization_code", "refresh_token"),
-			"token_endpoint_auth_methods_supported":      list("none", "client_secret_basic", "client_secret_post"),
-			"revocation_endpoint_auth_methods_supported": list("none", "client_secret_basic", "client_secret_post"),
-			"code_challenge_methods_supported":           list("S256"), "authorization_response_iss_parameter_supported": true, "client_id_metadata_document_supported": true,
-			"subject_types_supported": nil, "id_token_signing_alg_values_supported": nil, // OpenID members, with ID tokens only
+			"grant_types_supported":                         list("authorization_code", "client_credentials", "refresh_token", "urn:ietf:params:oauth:grant-type:token-exchange"),
+			"token_endpoint_auth_methods_supported":         list("none", "client_secret_basic", "client_secret_post", "private_key_jwt"),
+			"revocation_endpoint_auth_methods_supported":    list("none", "client_secret_basic", "client_secret_post", "private_key_jwt"),
+			"introspection_endpoint_auth_methods_supported": list("client_secret_basic", "client_secret_post", "private_key_jwt"),
+			"pushed_authorization_request_endpoint":         issuer + "/par", "introspection_endpoint": issuer + "/introspect",
+			"device_authorization_endpoint": nil, "authorization_grant_profiles_supported": nil, // nothing turned them on
+			"code_challenge_methods_supported": list("S256"), "authorization_response_iss_parameter_supported": true, "client_id_metadata_document_supported": true,
+			"subject_types_supported": nil, "id_token_signing_alg_values_supported": nil, // OpenID members, in the other document only
 		} {
 			first.sees(t, member, want)
 		}
@@ -117,7 +128,7 @@ func TestDiscovery(t *testing.T) {
 		for _, path := range []string{
 			"/.well-known/", "/.well-known/nothing", "/.well-known/oauth-protected-resource/", "/.well-known/oauth-protected-resource/other", "/.well-known/oauth-protected-resource/mcp/",
 			"/.well-known/oauth-authorization-server/mcp", "/.well-known/openid-configuration/mcp", "/mcp/.well-known/openid-configuration", "/mcp/.well-known/oauth-protected-resource",
-			"/mcp/", "/mcp/x", "/nothing", "/authorize/", "/token/", "/userinfo", "/introspect",
+			"/mcp/", "/mcp/x", "/nothing", "/authorize/", "/token/", "/device", "/device_authorization",
 		} {
 			a := s.get(path, "", "Accept", "text/html")
 			a.wants(t, 404, "not_found")

@@ -128,6 +128,7 @@ func (s *server) stop() {
 		s.t.Errorf("doorward ended with %v\n%s", err, s.stderr)
 	}
 	s.command = nil
+	s.leaks()
 }
 
 // kill ends the process as a power cut does; one that has died is only waited for.

@@ -2,20 +2,26 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"net"
 	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/doorward-mcp/doorward"
 	"github.com/doorward-mcp/doorward/config"
 	"github.com/doorward-mcp/doorward/oauth"
+	"github.com/doorward-mcp/doorward/registration"
 )
 
 type protectCmd struct {
 	Target  string   `arg:"" optional:"" help:"Address of a server that runs. Without it, and without -- COMMAND, a built-in demo server is protected."`
 	Command []string `kong:"-"` // what stands after --
 
-	Listen         string   `default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Where to listen."`
+	Config         string   `placeholder:"FILE" help:"Configuration file, which says all of the rest: docs/configuration.md."`
+	Listen         string   `placeholder:"HOST:PORT" help:"Where to listen. 127.0.0.1:8080 unless it is given."`
 	Data           string   `placeholder:"DIR" help:"Where to keep accounts, keys and tokens. By default a directory of the user's for each HOST:PORT."`
 	PublicURL      string   `placeholder:"URL" help:"The https address that people and programs use, when it is another one than the listener's."`
 	TLSCert        string   `placeholder:"FILE" help:"Certificate chain, PEM."`
@@ -28,9 +34,13 @@ type protectCmd struct {
 	InsecureLoopbackDocuments string `hidden:"" placeholder:"CAFILE" help:"Take client ID metadata documents from loopback too, under this authority: a switch for tests."`
 }
 
-// Run builds the configuration that a file would give, and runs it.
+// Run builds the configuration that a file would give, or reads the file, and runs it.
 func (p *protectCmd) Run(ctx context.Context, io streams) error {
-	c, err := p.config()
+	build := p.config
+	if p.Config != "" {
+		build = func() (config.Config, error) { return p.file(io) }
+	}
+	c, err := build()
 	if err != nil {
 		return err
 	}
@@ -46,11 +56,15 @@ func (p *protectCmd) Run(ctx context.Context, io streams) error {
 }
 
 func (p *protectCmd) config() (c config.Config, err error) {
+	if p.Listen == "" {
+		p.Listen = config.DefaultListen
+	}
 	s, err := p.server()
 	if err != nil {
 		return c, err
 	}
-	c = config.Config{Listen: p.Listen, PublicURL: p.PublicURL, Servers: map[string]config.Server{"mcp": s}, Policy: "scopes-only", Registration: config.Registration{Mode: "open"},
+	c = config.Config{Listen: p.Listen, PublicURL: p.PublicURL, Servers: map[string]config.Server{"mcp": s}, Policy: "scopes-only",
+		Registration:              config.Registration{Policy: registration.Policy{Mode: registration.ModeOpen}},
 		InsecureLoopbackDocuments: p.InsecureLoopbackDocuments}
 	if (p.TLSCert == "") != (p.TLSKey == "") {
 		return c, usage("--tls-cert and --tls-key go together: give both")
@@ -61,7 +75,48 @@ func (p *protectCmd) config() (c config.Config, err error) {
 	if c.PublicURL, err = p.publicURL(); err != nil {
 		return c, err
 	}
-	c.Data, err = dataDir(p.Data, p.Listen)
+	if c.Data, err = dataDir(p.Data, p.Listen); err != nil {
+		return c, err
+	}
+	here, err := os.Getwd()
+	if err != nil {
+		return c, usage("finding the current directory: %w", err)
+	}
+	c = c.In(here) // the printed file says the same wherever it is put
+	if err := c.Check(); err != nil {
+		return c, failed{exitUsage, err}
+	}
+	return c, nil
+}
+
+// file is the configuration of a file, which no other option may contradict.
+func (p *protectCmd) file(io streams) (c config.Config, err error) {
+	for option, given := range map[string]bool{"an address to protect": p.Target != "", "a command": len(p.Command) > 0, "--listen": p.Listen != "", "--data": p.Data != "",
+		"--public-url": p.PublicURL != "", "--tls-cert": p.TLSCert != "", "--tls-key": p.TLSKey != "", "--name": p.Name != "",
+		"--upstream-header": len(p.UpstreamHeader) > 0, "--env": len(p.Env) > 0, "--insecure-loopback-documents": p.InsecureLoopbackDocuments != ""} {
+		if given {
+			return c, usage("%s cannot stand beside --config: write it in %s, which says all of that", option, p.Config)
+		}
+	}
+	path, err := filepath.Abs(p.Config)
+	if err != nil {
+		return c, usage("finding %s: %w", p.Config, err)
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return c, usage("reading the configuration: %w", err)
+	}
+	c, err = config.Read(p.Config, b)
+	var wrong *config.Error
+	if errors.As(err, &wrong) {
+		// Each stands on a line of its own, in the form that editors know.
+		_, _ = fmt.Fprintln(io.err, wrong)
+		return c, usage("the configuration cannot be used; nothing was started (%d wrong)", len(wrong.Problems))
+	}
+	c = c.In(filepath.Dir(path))
+	if c.Data == "" {
+		c.Data, err = dataDir("", c.Listen)
+	}
 	return c, err
 }
 
@@ -91,7 +146,8 @@ func (p *protectCmd) publicURL() (string, error) {
 }
 
 func (p *protectCmd) server() (config.Server, error) {
-	s := config.Server{Path: "/mcp", Name: p.Name, URL: p.Target, Command: p.Command, Environment: p.Env, UpstreamHeaders: map[string]string{}}
+	s := config.Server{Path: "/mcp", URL: p.Target, Command: p.Command, Environment: p.Env}
+	s.Name = p.Name
 	switch {
 	case p.Target != "" && len(p.Command) > 0:
 		return s, usage("an address (%s) and a command (%s) are given: which one is to be protected?", p.Target, p.Command[0])
@@ -109,7 +165,10 @@ func (p *protectCmd) server() (config.Server, error) {
 		if name = strings.TrimSpace(name); !ok || name == "" || strings.ContainsAny(name, " \t\r\n") {
 			return s, usage("--upstream-header %q is not 'NAME: VALUE'", name)
 		}
-		s.UpstreamHeaders[name] = strings.TrimSpace(value)
+		if s.UpstreamHeaders == nil {
+			s.UpstreamHeaders = map[string]config.Text{}
+		}
+		s.UpstreamHeaders[name] = config.Text(strings.TrimSpace(value))
 	}
 	if s.Name == "" {
 		s.Name = title(s)

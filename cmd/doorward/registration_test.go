@@ -26,7 +26,7 @@ func TestRegistration(t *testing.T) {
 			a.sees(t, "grant_types", list("authorization_code", "refresh_token"))
 			a.sees(t, "response_types", list("code"))
 			m := a.json(t)
-			if m["client_id"] == nil || m["client_id_issued_at"] == nil || m["registration_client_uri"] != nil || m["registration_access_token"] != nil {
+			if m["client_id"] == nil || m["client_id_issued_at"] == nil || (m["registration_client_uri"] == nil) != (method == "none") || (m["registration_access_token"] == nil) != (method == "none") {
 				t.Errorf("the answer: %s", a.body)
 			}
 			if method == "none" {
@@ -70,7 +70,8 @@ func TestRegistration(t *testing.T) {
 	}
 	refuses("nothing left after filtering", `{"redirect_uris":["app://cb","http://example.com/cb"]}`, 400, "invalid_redirect_uri")
 	refuses("no redirect address", `{"client_name":"x"}`, 400, "invalid_redirect_uri")
-	refuses("a method that is not known", `{"redirect_uris":["http://127.0.0.1/cb"],"token_endpoint_auth_method":"private_key_jwt"}`, 400, "invalid_client_metadata")
+	refuses("a method that is not known", `{"redirect_uris":["http://127.0.0.1/cb"],"token_endpoint_auth_method":"tls_client_auth"}`, 400, "invalid_client_metadata")
+	refuses("private_key_jwt without keys", `{"redirect_uris":["http://127.0.0.1/cb"],"token_endpoint_auth_method":"private_key_jwt"}`, 400, "invalid_client_metadata")
 	refuses("no grant type that a stranger may have", `{"redirect_uris":["http://127.0.0.1/cb"],"grant_types":["client_credentials"]}`, 400, "invalid_client_metadata")
 	refuses("a logo that is a script", `{"redirect_uris":["http://127.0.0.1/cb"],"logo_uri":"javascript:alert(1)"}`, 400, "invalid_client_metadata")
 	refuses("a list in place of an object", `[]`, 400, "invalid_client_metadata")

@@ -33,6 +33,7 @@ func TestScripts(t *testing.T) {
 			"await":      await,
 			"capture":    capture,
 			"await-port": awaitPort,
+			"fill":       fill,
 		},
 	})
 }
@@ -76,4 +77,15 @@ func awaitPort(ts *testscript.TestScript, neg bool, args []string) {
 		}
 	}
 	ts.Fatalf("nobody listens on port %s", args[0])
+}
+
+// fill FROM TO writes a file with the ports of the script in the place of $PORT and $UPSTREAM.
+func fill(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) != 2 || neg {
+		ts.Fatalf("usage: fill FROM TO")
+	}
+	text := strings.NewReplacer("$PORT", ts.Getenv("PORT"), "$UPSTREAM", ts.Getenv("UPSTREAM")).Replace(ts.ReadFile(args[0]))
+	if err := os.WriteFile(ts.MkAbs(args[1]), []byte(text), 0o600); err != nil {
+		ts.Fatalf("%v", err)
+	}
 }

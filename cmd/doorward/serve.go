@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
@@ -64,9 +65,13 @@ func open(ctx context.Context, io streams, c config.Config) (*doorward.Installat
 	if err != nil {
 		return nil, nil, failed{exitUsage, err}
 	}
-	documents, err := documentFetcher(c)
+	authority, err := loopbackAuthority(c)
 	if err != nil {
 		return nil, nil, err
+	}
+	fetcher := func(f *fetch.Client) *fetch.Client {
+		f.Proxy, f.RootCAs, f.InsecureLoopback = environmentProxy, authority, authority != nil
+		return f
 	}
 	// Until the audit log has a format of its own, its records are JSON lines in a file that is only added to.
 	log, err := os.OpenFile(filepath.Join(c.Data, "audit.jsonl"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
@@ -74,10 +79,17 @@ func open(ctx context.Context, io streams, c config.Config) (*doorward.Installat
 		return nil, nil, usage("opening the audit log: %w", err)
 	}
 	in, err := doorward.Open(ctx, c, doorward.Environment{
-		Box: box, Audit: audit.Slog(slog.NewJSONHandler(log, nil)), Lookup: lookup, Documents: documents,
+		Box: box, Audit: audit.Slog(slog.NewJSONHandler(log, nil)), Lookup: lookup,
+		Documents: fetcher(&fetch.Client{JSON: true, MaxBytes: registration.MaxDocument}), Keys: fetcher(&fetch.Client{}), Named: fetcher(&fetch.Client{Hosts: c.Named()}),
 		Slog: slog.New(slog.NewTextHandler(io.err, nil)),
 	})
 	switch {
+	case errors.Is(err, store.ErrHeld): // it says by whom
+		err = failed{exitUsage, err}
+	case errors.Is(err, store.ErrUnreachable):
+		err = failed{exitUnreachable, err}
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, fs.ErrPermission): // what the configuration names is not there
+		err = failed{exitUsage, err}
 	case errors.Is(err, doorward.ErrOtherURL), errors.Is(err, store.ErrUnreadable), errors.Is(err, seal.ErrWrongKey), errors.Is(err, seal.ErrTampered):
 		err = failed{exitUsage, fmt.Errorf("%s: %w", c.Data, err)}
 	case err != nil:
@@ -97,22 +109,24 @@ func checkClock(now time.Time) error {
 	return nil
 }
 
-func documentFetcher(c config.Config) (*fetch.Client, error) {
-	f := &fetch.Client{JSON: true, MaxBytes: registration.MaxDocument, Proxy: func(u *url.URL) (*url.URL, error) {
-		return http.ProxyFromEnvironment(&http.Request{URL: u})
-	}}
+func environmentProxy(u *url.URL) (*url.URL, error) {
+	return http.ProxyFromEnvironment(&http.Request{URL: u})
+}
+
+// loopbackAuthority is the authority under which documents are read from loopback too; nil: none is.
+func loopbackAuthority(c config.Config) (*x509.CertPool, error) {
 	if c.InsecureLoopbackDocuments == "" {
-		return f, nil
+		return nil, nil
 	}
 	pem, err := os.ReadFile(c.InsecureLoopbackDocuments)
 	if err != nil {
 		return nil, usage("reading the authority for loopback documents: %w", err)
 	}
-	f.InsecureLoopback, f.RootCAs = true, x509.NewCertPool()
-	if !f.RootCAs.AppendCertsFromPEM(pem) {
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(pem) {
 		return nil, usage("%s holds no certificate", c.InsecureLoopbackDocuments)
 	}
-	return f, nil
+	return pool, nil
 }
 
 // listen takes the address. 127.0.0.1 and [::1] are taken together where both exist: on a machine where localhost means
@@ -183,6 +197,8 @@ func serveHTTP(ctx context.Context, io streams, c config.Config, in *doorward.In
 	if err == nil {
 		select {
 		case err = <-ended:
+		case <-in.Lost():
+			err = usage("another process has taken the database: this one ends, because what both keep in memory would be half of the truth")
 		case <-ctx.Done():
 		}
 	}

@@ -95,7 +95,7 @@ func TestTokenRequests(t *testing.T) {
 	refused("two resources", "invalid_target", s.posted(t, "/token", good+"&resource="+url.QueryEscape(s.ready.Resource)))
 	refused("an unknown resource", "invalid_target", app.redeem(code, "resource", "https://example.com/mcp"))
 	refused("an unknown grant type", "unsupported_grant_type", app.token(url.Values{"grant_type": {"password"}, "username": {"admin"}, "password": {"x"}}))
-	refused("client_credentials", "unsupported_grant_type", app.token(url.Values{"grant_type": {"client_credentials"}}))
+	refused("client_credentials", "unauthorized_client", app.token(url.Values{"grant_type": {"client_credentials"}}))
 	refused("no grant type", "unsupported_grant_type", app.token(url.Values{}))
 	refused("a malformed scope", "invalid_scope", app.redeem(code, "scope", `"`))
 	as(t, s, "none of it consumed the code", func(t *testing.T) {
@@ -172,7 +172,7 @@ func TestAccessTokensWriteNoRow(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer func() { _ = db.Close() }()
-		tables := "people sessions links clients pendings consents grants revocations signing_keys settings counters"
+		tables := "people sessions links clients pendings devices once consents grants revocations signing_keys settings counters"
 		for table := range strings.FieldsSeq(tables) {
 			var here int
 			if err := db.QueryRowContext(t.Context(), "SELECT count(*) FROM "+table).Scan(&here); err != nil {

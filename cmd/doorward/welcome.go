@@ -5,9 +5,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -17,38 +19,50 @@ import (
 
 // ready is the line that --output json prints as soon as it serves.
 type ready struct {
-	Resource string  `json:"resource"`
+	Resource string  `json:"resource"` // of several servers the first by name
 	Issuer   string  `json:"issuer"`
 	Username string  `json:"username"`
 	Password *string `json:"password"`
 	Link     string  `json:"sign_in_link"`
 	Data     string  `json:"data"`
+	// Resources are all of them where there are several.
+	Resources map[string]string `json:"resources,omitempty"` // :: server → resource
 }
 
 // welcome says where everything is, how to sign in, and how to go on.
 func welcome(ctx context.Context, s streams, c config.Config, w doorward.Welcome) error {
-	server := c.Servers["mcp"]
-	r := ready{Resource: c.PublicURL + server.Path, Issuer: c.PublicURL, Username: w.Name, Link: w.Link, Data: c.Data}
+	names := slices.Sorted(maps.Keys(c.Servers))
+	r := ready{Resource: c.Resource(c.Servers[names[0]]).URI, Issuer: c.PublicURL, Username: w.Name, Link: w.Link, Data: c.Data}
+	if len(names) > 1 {
+		r.Resources = map[string]string{}
+		for _, name := range names {
+			r.Resources[name] = c.Resource(c.Servers[name]).URI
+		}
+	}
 	if !w.Password.Empty() {
 		text := w.Password.Reveal()
 		r.Password = &text
 	}
-	if down := upstreamDown(ctx, server); down != "" {
-		_, _ = fmt.Fprintf(s.err, "doorward: %s Calls are answered 502 until that changes.\n", down)
+	for _, name := range names {
+		if down := upstreamDown(ctx, c.Servers[name]); down != "" {
+			_, _ = fmt.Fprintf(s.err, "doorward: %s Calls are answered 502 until that changes.\n", down)
+		}
 	}
 	if s.json {
 		return printJSON(s.out, r)
 	}
-	_, err := io.WriteString(s.out, page(server, r))
+	_, err := io.WriteString(s.out, page(c, names, r))
 	return err
 }
 
-func page(server config.Server, r ready) string {
+func page(c config.Config, names []string, r ready) string {
 	var b strings.Builder
 	line := func(format string, a ...any) { fmt.Fprintf(&b, format+"\n", a...) }
 	line("")
-	line("  Protected   %s", r.Resource)
-	line("  Upstream    %s", behind(server))
+	for _, name := range names {
+		line("  Protected   %s", c.Resource(c.Servers[name]).URI)
+		line("  Upstream    %s", behind(c.Servers[name]))
+	}
 	line("")
 	line("  Sign in     %s", r.Link)
 	line("              (works once, for 15 minutes; doorward admin link prints another)")
@@ -57,17 +71,30 @@ func page(server config.Server, r ready) string {
 		line("  Password    %s   (shown this once)", *r.Password)
 	}
 	line("")
+	vscode, cursor := map[string]any{}, map[string]any{}
 	line("Claude Code")
-	line("  claude mcp add --transport http doorward %s", shellWord(r.Resource))
+	for _, name := range names {
+		key, uri := entry(name, names), c.Resource(c.Servers[name]).URI
+		line("  claude mcp add --transport http %s %s", key, shellWord(uri))
+		vscode[key], cursor[key] = map[string]string{"type": "http", "url": uri}, map[string]string{"url": uri}
+	}
 	line("VS Code, .vscode/mcp.json")
-	line("  %s", snippet(map[string]any{"servers": map[string]any{"doorward": map[string]string{"type": "http", "url": r.Resource}}}))
+	line("  %s", snippet(map[string]any{"servers": vscode}))
 	line("Cursor, .cursor/mcp.json")
-	line("  %s", snippet(map[string]any{"mcpServers": map[string]any{"doorward": map[string]string{"url": r.Resource}}}))
+	line("  %s", snippet(map[string]any{"mcpServers": cursor}))
 	line("")
 	line("See that it works")
-	line("  doorward %s", proof(server, r))
+	line("  doorward %s", proof(c.Servers[names[0]], r))
 	line("")
 	return b.String()
+}
+
+// entry is what a client's configuration calls a server.
+func entry(name string, all []string) string {
+	if len(all) == 1 {
+		return "doorward"
+	}
+	return name
 }
 
 // proof is the command that shows a protected call. Only the demo has a tool whose name is known.

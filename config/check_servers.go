@@ -1,0 +1,227 @@
+package config
+
+import (
+	"fmt"
+	"maps"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/doorward-mcp/doorward/oauth"
+)
+
+var (
+	serverName   = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,62}$`)
+	serverPath   = regexp.MustCompile(`^(/[A-Za-z0-9._~-]+)+$`)
+	variableName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+	scopeName    = regexp.MustCompile(`^[\x21\x23-\x5b\x5d-\x7e]{1,128}$`) // RFC 6749 §3.3
+	headerName   = regexp.MustCompile("^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")     // RFC 9110 §5.6.2
+	secretive    = regexp.MustCompile(`(?i)(^|[_-])(key|token|secret|password|passwd|credentials?|cookie|authorization)$`)
+)
+
+// own are the first segments of the paths that the installation itself answers.
+var own = []string{".well-known", "admin", "authorize", "consent", "device", "device_authorization", "introspect", "jwks", "link",
+	"logout", "par", "register", "revoke", "sign-in", "sign-out", "static", "token", "userinfo"}
+
+// Reserved reports whether a path is the installation's own, so that no server may have it.
+func Reserved(path string) bool {
+	first, _, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
+	return first == "" || slices.Contains(own, first)
+}
+
+func (k checker) servers() {
+	if len(k.c.Servers) == 0 {
+		k.add("servers", "it is missing: at least one server is what all of this is for")
+	}
+	paths, resources := map[string]string{}, map[string]string{} // :: path, canonical resource or path of its metadata → the server that has it
+	for _, name := range slices.Sorted(maps.Keys(k.c.Servers)) {
+		at, s := under("servers", name), k.c.Servers[name]
+		if !serverName.MatchString(name) {
+			k.add(at, "a server's name is 1 to 63 of a-z, 0-9, - and _, and begins with a letter or digit")
+		}
+		k.path(at, s)
+		if other, taken := paths[s.Path]; taken && s.Path != "" {
+			k.add(under(at, "path"), "server %s has the path %s already", other, printable(s.Path))
+		}
+		paths[s.Path] = name
+		k.resource(at, name, s, resources)
+		k.behind(at, s)
+		k.scopes(at, s)
+		k.headers(at, s)
+		k.asks(at, s)
+	}
+}
+
+func (k checker) path(at string, s Server) {
+	at = under(at, "path")
+	switch {
+	case s.Path == "":
+		k.add(at, "it is missing: where the server is found below public_url, such as /mcp")
+	case !serverPath.MatchString(s.Path) || strings.Contains(s.Path+"/", "/./") || strings.Contains(s.Path+"/", "/../") || len(s.Path) > 200:
+		k.add(at, "%s is not a path such as /mcp: it begins with a slash, does not end in one, and its parts are of A-Z, a-z, 0-9 and -._~", printable(s.Path))
+	case Reserved(s.Path):
+		k.add(at, "%s is an address of Doorward's own", printable(s.Path))
+	}
+}
+
+func (k checker) resource(at, name string, s Server, seen map[string]string) {
+	if s.URI != "" {
+		if wrong := k.safe(s.URI); wrong != "" {
+			k.add(under(at, "resource"), "%s", wrong)
+			return
+		}
+	}
+	canonical, err := oauth.CanonicalResource(k.c.Resource(s).URI)
+	if err != nil {
+		if s.URI != "" {
+			k.add(under(at, "resource"), "it is not an absolute address without a fragment")
+		}
+		return
+	}
+	if below, ours := strings.CutPrefix(canonical, k.c.PublicURL+"/"); ours && Reserved(below) && s.URI != "" {
+		k.add(under(at, "resource"), "%s is an address of Doorward's own", printable(s.URI))
+	}
+	if other, taken := seen[canonical]; taken && (s.URI != "" || k.c.Servers[other].URI != "") {
+		k.add(under(at, "resource"), "server %s has the same resource: a token for one would be good at the other", other)
+	}
+	seen[canonical] = name
+	// Resources of two origins are told apart by what a client asks for, which is a path: RFC 9728 §3.1.
+	u, err := url.Parse(canonical)
+	if err != nil {
+		return
+	}
+	if other, taken := seen[u.Path]; taken && !k.broken(under(at, "resource"), under(at, "path")) && other != name {
+		k.add(under(at, "resource"), "its metadata would lie at the same path as that of server %s", other)
+	}
+	seen[u.Path] = name
+	if wrong := k.documentation(s); wrong != "" {
+		k.add(under(at, "documentation"), "%s", wrong)
+	}
+}
+
+func (k checker) documentation(s Server) string {
+	if s.Documentation == "" {
+		return ""
+	}
+	return k.safe(s.Documentation)
+}
+
+// behind holds that exactly one thing stands behind a server, and that it can.
+func (k checker) behind(at string, s Server) {
+	n := 0
+	for _, given := range []bool{s.URL != "", len(s.Command) > 0, s.Demo} {
+		if given {
+			n++
+		}
+	}
+	switch {
+	case n == 0 && k.broken(under(at, "url"), under(at, "command"), under(at, "demo")): // said already
+	case n == 0:
+		k.add(at, "nothing stands behind it: give `url`, `command` or `demo: true`")
+	case n > 1:
+		k.add(at, "it has several of `url`, `command` and `demo`: which one is to be protected?")
+	}
+	if s.URL != "" {
+		u, err := url.Parse(s.URL)
+		switch {
+		case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.Fragment != "":
+			k.add(under(at, "url"), "it is not an http or https address")
+		case u.User != nil: // it would stand in the caller header's audience
+			k.add(under(at, "url"), "it has a user name or password in it: give them as an upstream header, Authorization: ${env:KEY}")
+		}
+	}
+	if len(s.Environment) > 0 && len(s.Command) == 0 {
+		k.add(under(at, "environment"), "it is for a command, and the server has none")
+	}
+	for i, e := range s.Environment {
+		name, value, literal := strings.Cut(e, "=")
+		switch {
+		case !variableName.MatchString(name):
+			k.add(nth(under(at, "environment"), i), "it is neither NAME, to pass on, nor NAME=value")
+		case literal && value != "" && secretive.MatchString(name):
+			k.add(nth(under(at, "environment"), i), "a secret seems to stand here in the clear: write %s alone, and it is passed on from the environment", name)
+		}
+	}
+}
+
+func (k checker) scopes(at string, s Server) {
+	seen := map[string]bool{}
+	for i, scope := range s.Scopes {
+		here := nth(under(at, "scopes"), i)
+		switch {
+		case !scopeName.MatchString(scope.Name):
+			k.add(under(here, "name"), "a scope is a word of printable characters without quotes and backslashes")
+		case scope.Name == "openid" || scope.Name == "offline_access":
+			k.add(under(here, "name"), "%s has a meaning of its own in OpenID Connect: give the scope another name", scope.Name)
+		case seen[scope.Name]:
+			k.add(under(here, "name"), "the scope %s stands here a second time", scope.Name)
+		}
+		seen[scope.Name] = true
+		for j, group := range scope.Groups {
+			if slices.Index(scope.Groups, group) < j {
+				k.add(nth(under(here, "groups"), j), "it stands here a second time")
+			}
+		}
+		if scope.Sentence == "" {
+			k.add(under(here, "sentence"), "it is missing: people read it before they consent")
+		}
+	}
+	if len(s.Scopes) > 0 && len(s.Initial) == 0 && !seen[oauth.DefaultScope] {
+		k.add(under(at, "initial"), "it is missing: which of the scopes does a client get that names none?")
+	}
+	known := s.ScopeNames()
+	for i, name := range s.Initial {
+		if !known.Contains(name) {
+			k.add(nth(under(at, "initial"), i), "%s is not among the server's scopes", printable(name))
+		}
+	}
+}
+
+// hop are headers that are the gateway's own to write, or belong to one connection (RFC 9110 §7.6.1).
+var hop = []string{"connection", "content-length", "doorward-caller", "host", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"}
+
+func (k checker) headers(at string, s Server) {
+	for _, name := range slices.Sorted(maps.Keys(s.UpstreamHeaders)) {
+		here, value := under(under(at, "upstream_headers"), name), string(s.UpstreamHeaders[name])
+		switch lower := strings.ToLower(name); {
+		case !headerName.MatchString(name) || len(name) > 200:
+			k.add(here, "%s cannot be the name of a header", printable(name))
+		case slices.Contains(hop, lower):
+			k.add(here, "%s is not yours to set", name)
+		case checkReferences(value) != "":
+			k.add(here, "%s", checkReferences(value))
+		case secretive.MatchString(name) && !reference.MatchString(value):
+			k.add(here, "a secret stands here in the clear: write ${env:NAME} or ${file:PATH} in its place, and change the secret")
+		}
+	}
+}
+
+// asks holds what a server asks of its callers against what can be given.
+func (k checker) asks(at string, s Server) {
+	if s.Limits.Body > 64<<20 {
+		k.add(under(at, "limits.request_body"), "at most %d: the whole of it is held in memory", 64<<20)
+	}
+	if s.Limits.News > time.Minute {
+		k.add(under(at, "limits.revocation_news"), "%s is long for a token that was taken back: at most 1m", formatDuration(s.Limits.News))
+	}
+	if s.Authentication.MaxAge%time.Second != 0 { // max_age counts seconds, OpenID Connect Core §3.1.2.1
+		k.add(under(at, "authentication.max_age"), "it must be a whole number of seconds")
+	}
+	for i, acr := range s.Authentication.ACR {
+		if strings.Contains(acr, " ") || strings.Contains(acr, `"`) {
+			k.add(nth(under(at, "authentication.acr_values"), i), "an acr has neither spaces nor quotes")
+		}
+	}
+	if s.MayAct == "" {
+		return
+	}
+	i := slices.IndexFunc(k.c.Clients.Listed, func(c Client) bool { return c.ID == s.MayAct })
+	switch {
+	case i < 0:
+		k.add(under(at, "may_act"), "no listed client has the id %s%s", printable(s.MayAct), meant(s.MayAct, k.c.Clients.ids()))
+	case !slices.Contains(k.c.Clients.Listed[i].Grants(), grantExchange):
+		k.add(under(at, "may_act"), "%s", fmt.Sprintf("the client %s does not have the grant type %s", printable(s.MayAct), grantExchange))
+	}
+}
