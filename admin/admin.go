@@ -32,9 +32,10 @@ type API struct {
 
 // Person is what is asked for and what is answered about one person. Password and Link are shown this once.
 type Person struct {
-	Name     string `json:"name"`
-	Password string `json:"password,omitempty"`
-	Link     string `json:"sign_in_link,omitempty"`
+	Name     string   `json:"name"`
+	Groups   []string `json:"groups,omitempty"`
+	Password string   `json:"password,omitempty"`
+	Link     string   `json:"sign_in_link,omitempty"`
 }
 
 // Link makes a sign-in link for a person.
@@ -48,7 +49,7 @@ func (a *API) Link(ctx context.Context, p Person) (Person, error) {
 
 // AddPerson makes a local account, with a link to sign in at once.
 func (a *API) AddPerson(ctx context.Context, p Person) (Person, error) {
-	_, pw, err := a.Login.Add(ctx, a.Now(), p.Name)
+	_, pw, err := a.Login.Add(ctx, a.Now(), p.Name, p.Groups...)
 	switch {
 	case errors.Is(err, login.ErrTaken):
 		return Person{}, refusal{"there is a person " + p.Name + " already"}
@@ -58,8 +59,20 @@ func (a *API) AddPerson(ctx context.Context, p Person) (Person, error) {
 		return Person{}, err
 	}
 	made, err := a.Link(ctx, p)
-	made.Password = pw.Reveal()
+	made.Password, made.Groups = pw.Reveal(), p.Groups
 	return made, err
+}
+
+// SetGroups puts a person into these groups and no others.
+func (a *API) SetGroups(ctx context.Context, p Person) (Person, error) {
+	err := a.Login.SetGroups(ctx, a.Now(), p.Name, p.Groups...)
+	switch {
+	case errors.Is(err, login.ErrNotFound):
+		return Person{}, refusal{"there is no person " + p.Name + " here"}
+	case errors.Is(err, login.ErrName):
+		return Person{}, refusal{err.Error()}
+	}
+	return p, err
 }
 
 // RotateKeys adds a signing key, which signs when it has been shown for long enough.
@@ -77,6 +90,7 @@ func (a *API) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("POST /link", endpoint(a, a.Link))
 	mux.Handle("POST /people", endpoint(a, a.AddPerson))
+	mux.Handle("POST /groups", endpoint(a, a.SetGroups))
 	mux.Handle("POST /keys", endpoint(a, a.RotateKeys))
 	mux.Handle("POST /clients/list", endpoint(a, a.ListClients))
 	mux.Handle("POST /clients/add", endpoint(a, a.AddClient))

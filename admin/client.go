@@ -25,8 +25,14 @@ func (c *Client) Link(ctx context.Context, name string) (p Person, err error) {
 }
 
 // AddPerson is API.AddPerson.
-func (c *Client) AddPerson(ctx context.Context, name string) (p Person, err error) {
-	err = c.post(ctx, "/people", Person{Name: name}, &p)
+func (c *Client) AddPerson(ctx context.Context, name string, groups ...string) (p Person, err error) {
+	err = c.post(ctx, "/people", Person{Name: name, Groups: groups}, &p)
+	return p, err
+}
+
+// SetGroups is API.SetGroups.
+func (c *Client) SetGroups(ctx context.Context, name string, groups ...string) (p Person, err error) {
+	err = c.post(ctx, "/groups", Person{Name: name, Groups: groups}, &p)
 	return p, err
 }
 

@@ -8,6 +8,7 @@ const (
 	Installed          Code = "installation.created"
 	KeyAdded           Code = "key.added"
 	PersonAdded        Code = "person.added"
+	PersonChanged      Code = "person.changed"
 	LinkMade           Code = "login.link_made"
 	LinkUsed           Code = "login.link_used"
 	SignedIn           Code = "login.signed_in"

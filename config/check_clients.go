@@ -118,12 +118,15 @@ func (k checker) credentials(at string, c Client) {
 }
 
 func (k checker) redirects(at string, c Client) {
-	for key, uris := range map[string][]string{"redirect_uris": c.RedirectURIs, "post_logout_redirect_uris": c.LogoutURIs} {
-		for i, uri := range uris {
-			here := nth(under(at, key), i)
+	for _, list := range []struct {
+		key  string
+		uris []string
+	}{{"redirect_uris", c.RedirectURIs}, {"post_logout_redirect_uris", c.LogoutURIs}} {
+		for i, uri := range list.uris {
+			here := nth(under(at, list.key), i)
 			if reason := oauth.CheckRedirect(uri, k.c.Registration.Schemes...); reason != "" {
 				k.add(here, "%s cannot be a redirect address: %s", printable(uri), reason)
-			} else if slices.Index(uris, uri) < i {
+			} else if slices.Index(list.uris, uri) < i {
 				k.add(here, "it stands here a second time")
 			}
 		}

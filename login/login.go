@@ -54,6 +54,8 @@ type Store struct {
 type People interface {
 	Person(ctx context.Context, now time.Time, name string) (Person, error)
 	Add(ctx context.Context, in audit.Intent, p Person) error // ErrTaken
+	// SetGroups replaces the groups of a person, and with end takes back everything that the person has granted.
+	SetGroups(ctx context.Context, in audit.Intent, p token.Principal, groups []string, end bool) error
 }
 
 // Sessions are kept by the SHA-256 of their cookie.

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -14,9 +15,11 @@ import (
 )
 
 // Add makes a local account with a password to hand out.
-func (l *Login) Add(ctx context.Context, now time.Time, name string) (Person, token.Secret, error) {
-	if err := checkName(name); err != nil {
-		return Person{}, token.Secret{}, err
+func (l *Login) Add(ctx context.Context, now time.Time, name string, groups ...string) (Person, token.Secret, error) {
+	for _, n := range append([]string{name}, groups...) {
+		if err := checkName(n); err != nil {
+			return Person{}, token.Secret{}, err
+		}
 	}
 	switch _, err := l.c.People.Person(ctx, now, name); {
 	case err == nil: // before a hash is made for nothing
@@ -25,7 +28,7 @@ func (l *Login) Add(ctx context.Context, now time.Time, name string) (Person, to
 		return Person{}, token.Secret{}, fmt.Errorf("finding person %s: %w", name, err)
 	}
 	pw := NewPassword()
-	p := Person{Principal: token.Principal{Issuer: l.c.Issuer, Subject: rand.Text()}, Name: name, Password: HashPassword(pw)}
+	p := Person{Principal: token.Principal{Issuer: l.c.Issuer, Subject: rand.Text()}, Name: name, Groups: unique(groups), Password: HashPassword(pw)}
 	_, err := l.c.Log.Do(ctx, audit.Record{Code: audit.PersonAdded, Now: now, About: name, Subject: p.Principal}, func(ctx context.Context, in audit.Intent) (audit.Outcome, error) {
 		return audit.Outcome{}, l.c.People.Add(ctx, in, p)
 	})
@@ -33,6 +36,36 @@ func (l *Login) Add(ctx context.Context, now time.Time, name string) (Person, to
 		return Person{}, token.Secret{}, fmt.Errorf("adding person %s: %w", name, err)
 	}
 	return p, pw, nil
+}
+
+// SetGroups puts a person into these groups and no others. What the person has allowed before is taken back when a group is:
+// it was allowed with the power of that group.
+func (l *Login) SetGroups(ctx context.Context, now time.Time, name string, groups ...string) error {
+	for _, n := range groups {
+		if err := checkName(n); err != nil {
+			return err
+		}
+	}
+	p, err := l.c.People.Person(ctx, now, name)
+	if err != nil {
+		return fmt.Errorf("finding person %s: %w", name, err)
+	}
+	left := unique(groups)
+	taken := slices.ContainsFunc(p.Groups, func(g string) bool { return !slices.Contains(left, g) })
+	_, err = l.c.Log.Do(ctx, audit.Record{Code: audit.PersonChanged, Now: now, About: name, Subject: p.Principal}, func(ctx context.Context, in audit.Intent) (audit.Outcome, error) {
+		return audit.Outcome{}, l.c.People.SetGroups(ctx, in, p.Principal, left, taken)
+	})
+	if err != nil {
+		return fmt.Errorf("changing the groups of %s: %w", name, err)
+	}
+	return nil
+}
+
+// unique are names sorted, each once; never nil, so that they are kept as an empty list.
+func unique(names []string) []string {
+	all := append([]string{}, names...)
+	slices.Sort(all)
+	return slices.Compact(all)
 }
 
 // MakeLink is the secret of a link that signs name in once.

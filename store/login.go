@@ -8,6 +8,7 @@ import (
 
 	"github.com/doorward-mcp/doorward/audit"
 	"github.com/doorward-mcp/doorward/login"
+	"github.com/doorward-mcp/doorward/token"
 )
 
 // People, Sessions and Links are what package login keeps.
@@ -51,6 +52,23 @@ func (s People) Add(ctx context.Context, in audit.Intent, p login.Person) error 
 		}
 		return err
 	})
+}
+
+// SetGroups is login.People's.
+func (s People) SetGroups(ctx context.Context, in audit.Intent, p token.Principal, groups []string, end bool) error {
+	err := s.db.act(ctx, in, func(tx tx, now time.Time) error {
+		if _, err := tx.Exec("UPDATE people SET groups_ = $1 WHERE issuer = $2 AND subject = $3", text(groups), p.Issuer, p.Subject); err != nil || !end {
+			return err
+		}
+		if _, err := tx.Exec("UPDATE grants SET revoked = $1 WHERE issuer = $2 AND subject = $3 AND revoked = 0", millis(now), p.Issuer, p.Subject); err != nil {
+			return err
+		}
+		return addRevocation(tx, token.Revocation{Subject: p, NotBefore: now.Add(time.Second), Until: now.Add(longest)})
+	})
+	if err != nil {
+		return err
+	}
+	return s.db.revoked.load(ctx)
 }
 
 // Start is login.Sessions'.

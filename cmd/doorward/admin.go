@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/doorward-mcp/doorward/admin"
 )
@@ -24,10 +25,16 @@ type (
 		Name string `arg:"" optional:"" default:"admin" help:"Whom it signs in."`
 	}
 	adminUserCmd struct {
-		Add adminUserAddCmd `cmd:"" help:"Make an account."`
+		Add    adminUserAddCmd    `cmd:"" help:"Make an account."`
+		Groups adminUserGroupsCmd `cmd:"" help:"Say in which groups a person is. Taking one away ends what the person has allowed."`
 	}
 	adminUserAddCmd struct {
-		Name string `arg:"" help:"User name: a-z, 0-9 and . _ - @ +"`
+		Name  string   `arg:"" help:"User name: a-z, 0-9 and . _ - @ +"`
+		Group []string `placeholder:"GROUP" help:"Group that the person is in. Can be repeated."`
+	}
+	adminUserGroupsCmd struct {
+		Name   string   `arg:"" help:"User name."`
+		Groups []string `arg:"" optional:"" help:"All groups of the person; none: no group."`
 	}
 	adminKeysCmd struct {
 		Rotate adminKeysRotateCmd `cmd:"" help:"Add a signing key, which signs when clients have had time to see it."`
@@ -47,7 +54,28 @@ func (c *adminLinkCmd) Run(ctx context.Context, io streams, all *cli) error {
 
 // Run prints how the new person signs in.
 func (c *adminUserAddCmd) Run(ctx context.Context, io streams, all *cli) error {
-	return person(io, all, func(a *admin.Client) (admin.Person, error) { return a.AddPerson(ctx, c.Name) })
+	return person(io, all, func(a *admin.Client) (admin.Person, error) { return a.AddPerson(ctx, c.Name, c.Group...) })
+}
+
+// Run replaces the groups.
+func (c *adminUserGroupsCmd) Run(ctx context.Context, io streams, all *cli) error {
+	client, err := all.Admin.client()
+	if err != nil {
+		return err
+	}
+	p, err := client.SetGroups(ctx, c.Name, c.Groups...)
+	if err != nil {
+		return administered(err)
+	}
+	if io.json {
+		return printJSON(io.out, p)
+	}
+	if len(p.Groups) == 0 {
+		_, err = fmt.Fprintf(io.out, "%s is in no group.\n", p.Name)
+		return err
+	}
+	_, err = fmt.Fprintf(io.out, "%s is in %s.\n", p.Name, strings.Join(p.Groups, ", "))
+	return err
 }
 
 // Run adds the key.

@@ -26,6 +26,8 @@ data: $DIR/data
 policy: scopes-only
 registration:
   mode: open
+  limits:
+    registrations_minute: 1000
 servers:
   crm:
     path: /mcp

@@ -87,9 +87,15 @@ func (s *server) admin(args ...string) map[string]string {
 	if err != nil {
 		s.t.Fatalf("doorward admin %v: %v", args, err)
 	}
-	var v map[string]string
-	if err := json.Unmarshal(out, &v); err != nil {
+	var all map[string]any
+	if err := json.Unmarshal(out, &all); err != nil {
 		s.t.Fatalf("doorward admin %v: %s", args, out)
+	}
+	v := map[string]string{}
+	for name, value := range all {
+		if text, ok := value.(string); ok {
+			v[name] = text
+		}
 	}
 	return v
 }

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/doorward-mcp/doorward"
@@ -91,12 +92,16 @@ func (p *protectCmd) config() (c config.Config, err error) {
 
 // file is the configuration of a file, which no other option may contradict.
 func (p *protectCmd) file(io streams) (c config.Config, err error) {
+	var beside []string
 	for option, given := range map[string]bool{"an address to protect": p.Target != "", "a command": len(p.Command) > 0, "--listen": p.Listen != "", "--data": p.Data != "",
 		"--public-url": p.PublicURL != "", "--tls-cert": p.TLSCert != "", "--tls-key": p.TLSKey != "", "--name": p.Name != "",
 		"--upstream-header": len(p.UpstreamHeader) > 0, "--env": len(p.Env) > 0, "--insecure-loopback-documents": p.InsecureLoopbackDocuments != ""} {
 		if given {
-			return c, usage("%s cannot stand beside --config: write it in %s, which says all of that", option, p.Config)
+			beside = append(beside, option)
 		}
+	}
+	if slices.Sort(beside); len(beside) > 0 {
+		return c, usage("%s cannot stand beside --config: write it in %s, which says all of that", strings.Join(beside, ", "), p.Config)
 	}
 	path, err := filepath.Abs(p.Config)
 	if err != nil {

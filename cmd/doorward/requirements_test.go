@@ -259,7 +259,12 @@ func readsFile(t *testing.T, text string) (status int, said string) {
 // decoded is what a JWT says, unverified.
 func decoded(t *testing.T, raw string) string {
 	t.Helper()
-	b, err := base64.RawURLEncoding.DecodeString(strings.Split(raw, ".")[1])
+	return decodedPart(t, raw, 1)
+}
+
+func decodedPart(t *testing.T, raw string, n int) string {
+	t.Helper()
+	b, err := base64.RawURLEncoding.DecodeString(strings.Split(raw, ".")[n])
 	if err != nil {
 		t.Fatal(err)
 	}
