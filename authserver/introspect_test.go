@@ -164,4 +164,10 @@ func TestRates(t *testing.T) {
 	}
 	k.now = k.now.Add(time.Minute)
 	k.token(v, basic("ci")...).wants(t, 200, "")
+	// Whoever says to be a public client empties nobody's bucket but his own.
+	k = newKit(t, func(c *authserver.Config) { c.Limits = authserver.Limits{Address: 100, Client: 3} })
+	k.add("app", oauth.Dynamic)
+	for range 10 {
+		k.token(redeem("app", "x")).wants(t, 400, "invalid_grant")
+	}
 }
