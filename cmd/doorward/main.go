@@ -28,6 +28,7 @@ type cli struct {
 	Protect protectCmd `cmd:"" help:"Put login and authorization before an MCP server."`
 	Call    callCmd    `cmd:"" help:"Call a tool of a protected server."`
 	Tools   toolsCmd   `cmd:"" help:"List the tools of a protected server."`
+	Config  configCmd  `cmd:"" help:"Check a configuration file."`
 	Admin   adminCmd   `cmd:"" help:"Administer a server that runs."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 

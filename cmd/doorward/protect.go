@@ -2,12 +2,9 @@ package main
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"net"
 	"net/url"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -103,22 +100,9 @@ func (p *protectCmd) file(io streams) (c config.Config, err error) {
 	if slices.Sort(beside); len(beside) > 0 {
 		return c, usage("%s cannot stand beside --config: write it in %s, which says all of that", strings.Join(beside, ", "), p.Config)
 	}
-	path, err := filepath.Abs(p.Config)
-	if err != nil {
-		return c, usage("finding %s: %w", p.Config, err)
+	if c, err = readConfig(io, p.Config); err != nil {
+		return c, err
 	}
-	b, err := os.ReadFile(path)
-	if err != nil {
-		return c, usage("reading the configuration: %w", err)
-	}
-	c, err = config.Read(p.Config, b)
-	var wrong *config.Error
-	if errors.As(err, &wrong) {
-		// Each stands on a line of its own, in the form that editors know.
-		_, _ = fmt.Fprintln(io.err, wrong)
-		return c, usage("the configuration cannot be used; nothing was started (%d wrong)", len(wrong.Problems))
-	}
-	c = c.In(filepath.Dir(path))
 	if c.Data == "" {
 		c.Data, err = dataDir("", c.Listen)
 	}

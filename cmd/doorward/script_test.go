@@ -14,6 +14,10 @@ import (
 
 // TestScripts runs the commands as their manual does: testdata/script.
 func TestScripts(t *testing.T) {
+	page, err := filepath.Abs(guide)
+	if err != nil {
+		t.Fatal(err)
+	}
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
 		RequireExplicitExec: true,
@@ -26,6 +30,7 @@ func TestScripts(t *testing.T) {
 			e.Setenv("URL", "http://127.0.0.1:"+port)
 			e.Setenv("XDG_DATA_HOME", filepath.Join(e.WorkDir, "user"))
 			e.Setenv("HOME", e.WorkDir)
+			e.Setenv("GUIDE", page)
 			e.Setenv("GORACE", "atexit_sleep_ms=0")
 			return os.Mkdir(filepath.Join(e.WorkDir, "user"), 0o700)
 		},
@@ -34,6 +39,9 @@ func TestScripts(t *testing.T) {
 			"capture":    capture,
 			"await-port": awaitPort,
 			"fill":       fill,
+			"blocks":     blocks,
+			"publish":    serveFiles,
+			"allow":      allow,
 		},
 	})
 }
