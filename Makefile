@@ -14,8 +14,9 @@ SHARD      ?= 1/1
 FUZZTIME   ?= 30s
 CRASHES    ?= 100
 SOAK       ?= 30m
+DATABASE   ?= sqlite
 
-.PHONY: deps build test lint conformance conformance-client browser sabotage bench fuzz crash soak clean
+.PHONY: deps build test lint conformance conformance-client browser sabotage bench bench-scale fuzz crash soak clean
 
 deps:
 	@$(timed) deps testdata/tools/deps
@@ -48,7 +49,13 @@ sabotage:
 	@$(timed) sabotage go run ./testdata/sabotage/run -shard=$(SHARD)
 
 bench: build
+	@$(need) node npm-packages postgres
 	@$(timed) bench testdata/tools/in interop go run ./bench
+
+# An empty database against a full one. It takes minutes and gigabytes.
+bench-scale: build
+	@$(need) node npm-packages postgres
+	@$(timed) bench-scale testdata/tools/in interop go run ./bench -part=scale -rounds=9 -each=1s -database=$(DATABASE)
 
 fuzz:
 	@$(need) go

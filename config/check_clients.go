@@ -184,6 +184,11 @@ func (k checker) machine(at string, c Client, g string) {
 	if g == grantExchange && len(c.Serves) == 0 && !named {
 		k.add(at, "the client has no tokens to exchange: list the servers that it is in `serves`, or name it in a server's `may_act`")
 	}
+	// What was consented to on a loopback address is not remembered: any program could have asked there.
+	remembered := slices.ContainsFunc(c.RedirectURIs, func(u string) bool { return !oauth.LoopbackRedirect(u) })
+	if g == grantExchange && !remembered && !k.c.Exchange.InsecureWithoutConsent {
+		k.add(at, "nobody can consent that the client acts for them: give it authorization_code and a redirect address that is not on loopback")
+	}
 }
 
 // reach holds names of servers against those that there are.

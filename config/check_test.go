@@ -108,6 +108,8 @@ func TestContradictions(t *testing.T) {
 		{"serving an unknown server", with(client + "      redirect_uris: ['https://a/cb']\n      secret: ${env:A}\n      serves: [x]\n"), "serves[0]: there is no server x"},
 		{"serving as nobody", with(client + "      redirect_uris: ['https://a/cb']\n      serves: [mcp]\n"), "serves: who serves reads other people's tokens"},
 		{"nothing to exchange", with(client + "      grant_types: ['urn:ietf:params:oauth:grant-type:token-exchange']\n      secret: ${env:A}\n      reaches: [mcp]\n"), "the client has no tokens to exchange"},
+		{"nobody to exchange for", with(client + "      grant_types: ['urn:ietf:params:oauth:grant-type:token-exchange']\n      secret: ${env:A}\n      serves: [mcp]\n      reaches: [mcp]\n"), "nobody can consent that the client acts for them"},
+		{"consent that nobody remembers", with(client + "      redirect_uris: ['http://127.0.0.1/cb']\n      grant_types: [authorization_code, 'urn:ietf:params:oauth:grant-type:token-exchange']\n      secret: ${env:A}\n      serves: [mcp]\n      reaches: [mcp]\n"), "nobody can consent that the client acts for them"},
 		{"nowhere to exchange to", with(client + "      grant_types: ['urn:ietf:params:oauth:grant-type:token-exchange']\n      secret: ${env:A}\n      serves: [mcp]\n"), "the client gets tokens for no server"},
 		{"nobody's assertions", with(client + "      grant_types: ['urn:ietf:params:oauth:grant-type:jwt-bearer']\n      secret: ${env:A}\n      reaches: [mcp]\n"), "`assertion_issuers` has nobody"},
 		{"no server for devices", with(client + "      grant_types: ['urn:ietf:params:oauth:grant-type:device_code']\n"), "no server has `device_authorization: true`"},

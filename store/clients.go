@@ -140,10 +140,8 @@ func room(tx tx, k registration.Kept, l registration.Limits) error {
 		return nil
 	}
 	var all, near int
-	if err := tx.QueryRow("SELECT count(*) FROM clients WHERE used = 0 AND source <> 'listed'").Scan(&all); err != nil {
-		return err
-	}
-	if err := tx.QueryRow("SELECT count(*) FROM clients WHERE network = $1 AND used = 0 AND source <> 'listed'", k.Network).Scan(&near); err != nil {
+	err := tx.QueryRow("SELECT count(*), count(CASE WHEN network = $1 THEN 1 END) FROM clients WHERE used = 0 AND source <> 'listed'", k.Network).Scan(&all, &near)
+	if err != nil {
 		return err
 	}
 	if all >= l.Unused || near >= l.UnusedAddress && k.Network != "" {

