@@ -317,7 +317,7 @@ func (i *Installation) server(name string, hosts map[string]string) (*gateway.Se
 	return gateway.New(gateway.Config{
 		Config: guard.Config{Resource: resource, Servers: []string{i.c.PublicURL}, Hosts: hosts,
 			Issuers: []token.Issuer{{URL: i.c.PublicURL, Keys: token.Own(i.as.Ring), Audiences: []string{resource.URI}}},
-			Decider: policy.ScopesOnly{}, Revocations: i.db.Revocations(), Log: i.log, Slog: i.e.Slog, Limits: s.Limits,
+			Decider: policy.ScopesOnly{Scopes: policy.Scopes{All: resource.InitialScopes()}}, Revocations: i.db.Revocations(), Log: i.log, Slog: i.e.Slog, Limits: s.Limits,
 			DPoP:           guard.DPoP{Once: i.db.Once, Nonces: i.nonces, Required: s.DPoP.Required, NonceRequired: s.DPoP.Nonce},
 			Authentication: s.Authentication, Now: i.e.Now},
 		Upstream: upstream, Credential: credential, Box: i.e.Box})

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/doorward-mcp/doorward/authserver"
@@ -22,7 +23,7 @@ type consentForm struct {
 	Known      string // whose program people know by that host, or by the one that the code goes to; never by its name
 	Verified   string // how the client is known, in words
 	Unverified bool   // it says so itself, and nobody else does
-	Goes       string // the host that the code goes to; empty: to a device
+	Goes       string // where the code goes: a host, or the scheme of a program; empty: to a device
 	Loopback   bool
 	Choose     bool // the person picks one of Resources
 	Resources  []consentResource
@@ -143,15 +144,24 @@ func (f *consentForm) know(c oauth.Client) {
 // goes fills in where the access goes: to an address, or to a device that shows a code.
 func (f *consentForm) goes(pending authserver.Pending, now time.Time) {
 	if d := pending.Device; d != nil {
-		f.Device = &consentDevice{Code: d.Shown(), From: d.From.String(), Ago: now.Sub(d.Began).Round(time.Second).String()}
+		f.Device = &consentDevice{Code: d.Shown(), From: d.From.String(), Ago: ago(now.Sub(d.Began))}
 		return
 	}
 	f.Loopback = oauth.LoopbackRedirect(pending.Redirect)
 	if u, err := url.Parse(pending.Redirect); err == nil {
-		if f.Goes = u.Host; f.Goes == "" {
-			f.Goes = u.Scheme + ":"
-		}
+		f.Goes = place(u)
 	}
+}
+
+// ago is how long something took, in words.
+func ago(d time.Duration) string {
+	switch {
+	case d < 10*time.Second:
+		return "a few seconds"
+	case d < 2*time.Minute:
+		return strconv.Itoa(int(d/time.Second)) + " seconds"
+	}
+	return strconv.Itoa(int(d/time.Minute)) + " minutes"
 }
 
 // consentResource is what is asked for at one server, and what the person agreed to there before.
@@ -169,7 +179,7 @@ func (p *Pages) consentResource(r *http.Request, pending authserver.Pending, c o
 	if len(pending.Choices) > 0 {
 		offered = []string{uri}
 	}
-	scopes := p.c.Authserver.Offered(pending, offered)
+	scopes := p.c.Authserver.OfferedAt(pending, offered, uri)
 	for _, s := range resource.AllScopes() {
 		if scopes.Contains(s.Name) {
 			res.Scopes = append(res.Scopes, consentScope{s, len(before) > 0 && !before.Contains(s.Name)})

@@ -1,26 +1,43 @@
 package web
 
 import (
+	"errors"
 	"net/http"
+	"strconv"
 
 	"github.com/doorward-mcp/doorward/authserver"
 	"github.com/doorward-mcp/doorward/login"
+	"github.com/doorward-mcp/doorward/oauth"
 )
 
 // deviceForm asks for the code that a device shows. A code that came with the address is filled in, never sent by itself:
 // whoever follows a stranger's link must look at it. RFC 8628 §3.3.1, §5.4.
-type deviceForm struct{ Code string }
+type deviceForm struct{ Code, Problem string }
 
 func (p *Pages) showDevice(w http.ResponseWriter, r *http.Request) error {
 	s, err := p.c.Login.Current(r)
 	if err != nil {
 		return err
 	}
-	return p.show(w, http.StatusOK, "device", view{Title: "Connect a device", Session: s, Page: deviceForm{r.FormValue("user_code")}})
+	return p.show(w, http.StatusOK, "device", view{Title: "Connect a device", Session: s, Page: deviceForm{Code: r.FormValue("user_code")}})
 }
 
+// device takes the form. A mistyped code, and one that came too soon after others, shows it again.
 func (p *Pages) device(w http.ResponseWriter, r *http.Request) error {
-	return p.c.Authserver.EnterUserCode(w, r, r.PostFormValue("user_code"))
+	typed := r.PostFormValue("user_code")
+	err := p.c.Authserver.EnterUserCode(w, r, typed)
+	var known *oauth.Error
+	if !errors.As(err, &known) || known.Reason != "user_code" && known.RetryAfter == 0 {
+		return err
+	}
+	s, err := p.c.Login.Current(r)
+	if err != nil {
+		return err
+	}
+	if known.RetryAfter > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(known.RetryAfter))
+	}
+	return p.show(w, known.HTTPStatus(), "device", view{Title: "Connect a device", Session: s, Page: deviceForm{typed, known.Description}})
 }
 
 // deviceDone is the end of the flow in the browser. Page: whether the device was declined.
@@ -56,11 +73,15 @@ func (p *Pages) logout(w http.ResponseWriter, r *http.Request) error {
 	if err := p.endSession(w, r, s); err != nil {
 		return err
 	}
-	to := ending.To
-	if to == "" {
-		to = "/"
+	switch {
+	case ending.To == "":
+		http.Redirect(w, r, "/", http.StatusSeeOther)
+	// Anybody can register an address: only one that the operator or this very person trusts is gone to unseen (rule 12).
+	case ending.Listed, !s.Nobody() && ending.Subject == s.Subject:
+		http.Redirect(w, r, ending.To, http.StatusSeeOther)
+	default:
+		return p.show(w, http.StatusOK, "signedout", view{Title: "You are signed out", Page: split(ending.To)})
 	}
-	http.Redirect(w, r, to, http.StatusSeeOther)
 	return nil
 }
 

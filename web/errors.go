@@ -2,6 +2,7 @@ package web
 
 import (
 	"errors"
+	"html/template"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -30,11 +31,12 @@ type problem struct {
 	RequestID string
 	Client    string
 	Back      *back
+	Waits     bool // nothing is wrong: an administrator has to admit the client first
 }
 
 // back is an address split for a form that is sent with GET, which drops the query of its action.
 type back struct {
-	Action string
+	Action template.URL // registered as an address, so no script: without its type, those of programs would be blanked out
 	Host   string
 	Fields url.Values
 }
@@ -51,14 +53,17 @@ func (p *Pages) fail(w http.ResponseWriter, r *http.Request, err error) {
 		p.c.Slog.ErrorContext(r.Context(), "page", "request", id, "path", r.URL.Path, "error", err)
 		known = oauth.ServerError()
 	}
-	page := problem{Error: known, RequestID: id}
+	page, title := problem{Error: known, RequestID: id, Waits: known.Reason == "client_waits"}, "This did not work"
+	if page.Waits {
+		title = "This program waits to be admitted"
+	}
 	if ret != nil {
 		page.Client, page.Back = ret.Client.DisplayName(), split(ret.To)
 	}
 	if known.RetryAfter > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(known.RetryAfter))
 	}
-	if err := p.show(w, known.HTTPStatus(), "problem", view{Title: "This did not work", Page: page}); err != nil {
+	if err := p.show(w, known.HTTPStatus(), "problem", view{Title: title, Page: page}); err != nil {
 		p.c.Slog.ErrorContext(r.Context(), "page", "request", id, "path", r.URL.Path, "error", err)
 	}
 }
@@ -70,7 +75,16 @@ func split(to string) *back {
 	}
 	fields := u.Query()
 	u.RawQuery = ""
-	return &back{u.String(), u.Host, fields}
+	return &back{template.URL(u.String()), place(u), fields}
+}
+
+// place is where an address leads, as a person reads it: the host of a web page, and else the scheme alone, which chooses the
+// program whatever host stands behind it.
+func place(u *url.URL) string {
+	if u.Scheme == "https" || u.Scheme == "http" {
+		return u.Host
+	}
+	return u.Scheme + ":"
 }
 
 func (p *Pages) crossOrigin(_ http.ResponseWriter, r *http.Request) error {

@@ -1,7 +1,7 @@
 // A running `doorward protect` for browser tests, and a client's callback on loopback.
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { createServer as createSecureServer } from 'node:https';
 import { createServer as createSocket } from 'node:net';
@@ -18,17 +18,27 @@ const program = process.env.DOORWARD || join(dirname(fileURLToPath(import.meta.u
 // gives what the line on standard output says: resource, issuer, username, password, sign_in_link, data.
 export async function protect(t, ...upstream) {
   const data = mkdtempSync(join(tmpdir(), 'doorward-'));
-  const listen = `127.0.0.1:${await freePort()}`;
-  const child = spawn(program, ['protect', '--listen', listen, '--data', data, '--output', 'json', ...upstream], {
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
+  return start(t, data, ['--listen', `127.0.0.1:${await freePort()}`, '--data', data, ...upstream]);
+}
+
+// configured starts it with a configuration file: $PORT in the text is a free port, $DIR a fresh directory, and other names
+// are those of `given`.
+export async function configured(t, text, given = {}) {
+  const dir = mkdtempSync(join(tmpdir(), 'doorward-'));
+  const values = { PORT: await freePort(), DIR: dir, ...given };
+  writeFileSync(join(dir, 'doorward.yaml'), text.replace(/\$([A-Z]+)/g, (_, name) => values[name]));
+  return start(t, dir, ['--config', join(dir, 'doorward.yaml')]);
+}
+
+async function start(t, dir, args) {
+  const child = spawn(program, ['protect', '--output', 'json', ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
   let said = '';
   child.stderr.on('data', (d) => (said += d));
   const ended = once(child, 'exit');
   t.after(async () => {
     child.kill('SIGTERM');
     await ended;
-    rmSync(data, { recursive: true, force: true });
+    rmSync(dir, { recursive: true, force: true });
   });
   const line = once(createInterface(child.stdout), 'line');
   const first = await Promise.race([line, ended.then(() => null)]);
@@ -104,9 +114,11 @@ export async function authority(t) {
   return { file: join(dir, 'cert.pem'), cert: readFileSync(join(dir, 'cert.pem')), key: readFileSync(join(dir, 'key.pem')) };
 }
 
-// publish serves the metadata document of a client whose id is its address.
+// publish serves the metadata document of a client whose id is its address. withhold answers 503 in its place.
 export async function publish(t, { cert, key }, metadata) {
+  let withheld = false;
   const server = createSecureServer({ cert, key }, (req, res) => {
+    if (withheld) return res.writeHead(503).end();
     res.writeHead(200, { 'content-type': 'application/json' });
     res.end(JSON.stringify({ client_id, token_endpoint_auth_method: 'none', ...metadata }));
   });
@@ -114,19 +126,31 @@ export async function publish(t, { cert, key }, metadata) {
   await once(server, 'listening');
   t.after(() => server.close());
   const client_id = `https://localhost:${server.address().port}/client.json`;
-  return { client_id };
+  return { client_id, withhold: (yes) => (withheld = yes) };
 }
 
 // link makes another sign-in link, as the person at the machine does.
 export async function link(installation) {
-  const child = spawn(program, ['admin', 'link', '--data', installation.data], { stdio: ['ignore', 'pipe', 'inherit'] });
-  let said = '';
-  child.stdout.on('data', (d) => (said += d));
-  const [status] = await once(child, 'close');
+  const said = await administer(installation, 'link');
   const address = said.match(/https?:\S+\/link\/\S+/)?.[0];
-  if (status !== 0 || !address) throw new Error(`doorward admin link: ${status} ${said}`);
+  if (!address) throw new Error(`doorward admin link: ${said}`);
   return address;
 }
+
+// administer runs `doorward admin` and gives what it prints.
+export async function administer(installation, ...args) {
+  const { stdout } = await promisify(execFile)(program, ['admin', ...args, '--data', installation.data]);
+  return stdout;
+}
+
+// post sends a form as a program does, and gives the status and the JSON of the answer.
+export async function post(installation, path, fields) {
+  const answer = await fetch(installation.issuer + path, { method: 'POST', body: new URLSearchParams(fields) });
+  return { status: answer.status, ...(await answer.json()) };
+}
+
+// claims are what a token says. Nothing is verified: the tests of the program do that.
+export const claims = (token) => JSON.parse(Buffer.from(token.split('.')[1], 'base64url'));
 
 async function getJSON(address) {
   const res = await fetch(address);

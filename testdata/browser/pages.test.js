@@ -2,34 +2,15 @@
 // an error. With SCREENS=docs the pictures of the documentation are written.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { accessible, fits, launch, looks, person, screenshot } from './browser.js';
+import { inEveryLook } from './browser.js';
 import { ask, authority, callback, discover, link, protect, publish, register, request } from './doorward.js';
-
-// The narrowest window that WCAG 1.4.10 asks for.
-const narrow = { name: 'narrow', width: 320, height: 640, colorScheme: 'light' };
-
-// Those that stand in docs/screens; the pictures of the others are for whoever changes the pages.
-const shown = ['sign-in', 'consent', 'problem', 'home'];
+import { begin, desktop, office, task } from './office.js';
 
 test('pages: axe finds nothing on any page, in light and dark, on phone and desktop', async (t) => {
-  const browser = await launch(t);
   const trusted = await authority(t);
   const installation = await protect(t, '--insecure-loopback-documents', trusted.file);
   installation.trusted = trusted;
-  for (const look of [...looks, narrow]) {
-    await t.test(look.name, async (t) => {
-      const page = await person(browser, look);
-      const judge = async (name, heading) => {
-        assert.match(await page.textContent('main h1'), heading, name);
-        await accessible(page);
-        await fits(page);
-        assert.deepEqual(page.faults, [], name);
-        if (look !== narrow) await screenshot(page, `${name}-${look.name}`, shown.includes(name));
-      };
-      await walk(t, page, installation, judge);
-      await page.context().close();
-    });
-  }
+  await inEveryLook(t, ['sign-in', 'consent', 'problem', 'home'], (t, page, judge) => walk(t, page, installation, judge));
 });
 
 // walk brings a new person to every page.
@@ -103,3 +84,72 @@ async function longest(t, page, installation, judge) {
   await page.goto(address);
   await judge('consent-long', /W/);
 }
+
+test('pages: axe finds nothing on the pages of devices, choices, tasks and sign-out, in every look', async (t) => {
+  const trusted = await authority(t);
+  const installation = await office(t, { authority: trusted.file });
+  installation.trusted = trusted;
+  await inEveryLook(t, ['device', 'consent-device', 'consent-choice', 'consent-task'], (t, page, judge) => walkOffice(t, page, installation, judge));
+});
+
+// walkOffice brings a new person to the pages that one server and one client cannot show.
+async function walkOffice(t, page, installation, judge) {
+  const device = await begin(installation);
+  await page.goto(device.verification_uri);
+  await judge('device', /Connect a device/);
+  await page.fill('[name=user_code]', device.user_code);
+  await page.click('main button');
+  await page.fill('[name=username]', installation.username);
+  await page.fill('[name=password]', installation.password);
+  await page.click('main button');
+  await judge('consent-device', /Living room screen/);
+  await page.goto(device.verification_uri_complete);
+  await judge('device-filled', /Connect a device/);
+  await page.fill('[name=user_code]', 'BBBB-BBBB');
+  await page.click('main button');
+  await page.getByRole('alert').waitFor();
+  await judge('device-mistyped', /Connect a device/);
+  await page.goto(`${installation.issuer}/device/done`);
+  await judge('device-done', /is connected/);
+  await page.goto(`${installation.issuer}/device/done?declined=1`);
+  await judge('device-declined', /gets no access/);
+
+  const client = await callback(t);
+  await page.goto((await desktop(installation, client.uri, { resource: undefined })).address);
+  await judge('consent-choice', /Harbour Desktop/);
+  await page.goto((await desktop(installation, client.uri, { resource: undefined, scope: 'openid profile customers:read files:read' })).address);
+  await judge('consent-choice-openid', /Harbour Desktop/);
+  const { address } = await desktop(installation, client.uri);
+  await page.goto(`${address}&resource=${encodeURIComponent(installation.files)}`);
+  await judge('consent-several', /2 servers/);
+  await page.goto((await desktop(installation, client.uri, task(1798800000))).address);
+  await judge('consent-task', /Harbour Desktop/);
+
+  const known = 'https://claude.ai/api/mcp/auth_callback';
+  const found = await discover(installation);
+  await page.goto(ask(found, installation, await register(found, known, { client_name: 'Claude' }), known, { resource: installation.files }).address);
+  await judge('consent-known', /Claude/);
+  const away = await publish(t, installation.trusted, { redirect_uris: [client.uri] });
+  away.withhold(true);
+  await page.goto(ask(found, installation, away, client.uri, { resource: installation.files }).address);
+  await judge('document-away', /did not work/);
+
+  await page.goto(`${installation.issuer}/logout?client_id=desktop`);
+  await judge('sign-out', /Sign out\?/);
+  await page.goto(`${installation.issuer}/logout?state=x`);
+  await judge('sign-out-stranger', /Sign out\?/);
+  const stranger = await register(found, client.uri, { client_name: 'Harbour Notes', post_logout_redirect_uris: ['https://notes.example/bye'] });
+  await page.goto(`${installation.issuer}/logout?client_id=${stranger.client_id}&post_logout_redirect_uri=https://notes.example/bye`);
+  await page.click('main button');
+  await judge('signed-out', /You are signed out/);
+}
+
+test('pages: axe finds nothing on the page of a client that waits for an administrator', async (t) => {
+  const installation = await office(t, { mode: 'review' });
+  const found = await discover(installation);
+  const client = await register(found, 'http://127.0.0.1:9/callback', { client_name: 'New here' });
+  await inEveryLook(t, [], async (t, page, judge) => {
+    await page.goto(ask(found, installation, client, 'http://127.0.0.1:9/callback', { resource: installation.files }).address);
+    await judge('client-waits', /waits/);
+  });
+});
