@@ -110,6 +110,11 @@ func TestWorkloads(t *testing.T) {
 	}
 	ask(good).wants(t, 400, "invalid_grant")
 	ask(jwt(workload), "resource", crm).wants(t, 400, "invalid_target")
+	k.add("build", oauth.Listed, reaches(files), func(c *oauth.Client) {
+		c.GrantTypes, c.WorkloadIssuer, c.WorkloadSubject = []string{bearerGrant}, platform, "repo:acme/build"
+	})
+	ask(jwt(workload), "client_id", "deploy").wants(t, 200, "")
+	ask(jwt(workload), "client_id", "build").wants(t, 400, "invalid_grant")
 	for name, wrong := range map[string]string{
 		"another workload": jwt(workload, "sub", "repo:acme/other"), "another repository of that name": jwt(workload, "repository_id", "43"), "no such claim": jwt(workload, "repository_id", nil),
 		"another issuer": jwt(workload, "iss", "https://evil.example"), "another key": jwt(person), "another audience": jwt(workload, "aud", "https://other.example"),

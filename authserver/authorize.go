@@ -54,16 +54,17 @@ func (s *Server) Authorize(w http.ResponseWriter, r *http.Request) error {
 	if id := q.Get(pendingParam); id != "" {
 		return s.resume(w, r, id)
 	}
-	person, err := s.c.Person(r)
+	// Before anything is read or a pushed request is used up.
+	if !s.rate.Allow(request.From(r.Context()), "authorize", maxPending) {
+		return s.Refused(r, q.Get("client_id"), &oauth.Error{Status: 429, Code: "temporarily_unavailable", Reason: "quota", RetryAfter: 60, Description: "too many sign-ins were begun from your address; try again in a minute"})
+	}
+	person, err := s.person(r)
 	if err != nil {
 		return err
 	}
 	p, err := s.ask(r, q, person)
 	if err != nil {
 		return s.Refused(r, q.Get("client_id"), err)
-	}
-	if !s.rate.Allow(request.From(r.Context()), "authorize", maxPending) {
-		return s.Refused(r, p.Client, &oauth.Error{Status: 429, Code: "temporarily_unavailable", Reason: "quota", RetryAfter: 60, Description: "too many sign-ins were begun from your address; try again in a minute"})
 	}
 	return s.begin(w, r, p, person)
 }
@@ -95,7 +96,7 @@ func (s *Server) Refused(r *http.Request, client string, err error) error {
 	var known *oauth.Error
 	if errors.As(err, &known) {
 		info := request.From(r.Context())
-		_, lost := s.c.Log.Refused(r.Context(), audit.Record{Code: audit.AuthorizeRefused, Now: info.Now, Request: info.ID, Client: info.Client, About: client, Reason: known.Reason})
+		_, lost := s.c.Log.Refused(r.Context(), audit.Record{Code: audit.AuthorizeRefused, Now: info.Now, Request: info.ID, Client: info.Client, About: kept(client), Reason: known.Reason})
 		if lost != nil {
 			return lost
 		}
@@ -108,7 +109,11 @@ func (s *Server) Refused(r *http.Request, client string, err error) error {
 func (s *Server) validate(ctx context.Context, q oauth.Params, raw string, person *SignedIn) (Pending, error) {
 	if id := q.Get("client_id"); person == nil && oauth.IsDocumentID(id) {
 		if _, known := s.c.Known(ctx, id); !known {
-			return unread(id, q, raw)
+			p, err := unread(id, q, raw)
+			if err == nil {
+				err = unasked(p)
+			}
+			return p, err
 		}
 	}
 	c, redirect, err := s.asker(ctx, q)
@@ -144,14 +149,20 @@ func (s *Server) back(ctx context.Context, c oauth.Client, p Pending, person *Si
 	return &Return{e, c, s.errorURL(p, e), direct}
 }
 
+// unread is a request that is kept as it came, because the document of its client is not at hand.
 func unread(id string, q oauth.Params, raw string) (Pending, error) {
-	if slices.Contains(strings.Fields(q.Get("prompt")), "none") {
-		return Pending{}, loginRequired
-	}
 	if reason := oauth.CheckDocumentID(id); reason != "" {
 		return Pending{}, oauth.InvalidClient("document_address", "the client id cannot be the address of a metadata document: "+reason)
 	}
 	return Pending{Client: id, Unread: raw, LoginHint: hint(q)}, nil
+}
+
+// unasked is the error of an unread request for which nobody is signed in, if its client wants nobody to be asked.
+func unasked(p Pending) error {
+	if q, err := oauth.ReadParams(p.Unread); err == nil && slices.Contains(strings.Fields(q.Get("prompt")), "none") {
+		return loginRequired
+	}
+	return nil
 }
 
 // asker is the client and where the answer goes. Its errors are shown and never redirected: RFC 6749 §4.1.2.1.
@@ -218,7 +229,7 @@ func (s *Server) fill(p *Pending, c oauth.Client, q oauth.Params) error {
 	if p.Scopes, err = oauth.ParseScopes(q.Get("scope")); err != nil {
 		return err
 	}
-	p.Nonce, p.Key = q.Get("nonce"), q.Get("dpop_jkt")
+	p.Nonce, p.Key, p.Limit = q.Get("nonce"), q.Get("dpop_jkt"), limit(c)
 	p.Resources, p.Choices, err = s.target(q.All("resource"), p.Scopes)
 	return err
 }
@@ -246,7 +257,7 @@ func (s *Server) next(w http.ResponseWriter, r *http.Request, p Pending) error {
 		return err
 	}
 	if p.SignedIn != nil && p.Unread == "" && len(s.Offered(p, slices.Concat(p.Resources, p.Choices))) == 0 {
-		return s.failed(r, p, &oauth.Error{Status: 403, Code: "access_denied", Reason: "not_permitted", Description: "nothing there is open to this person"})
+		return s.failed(r, p, notPermitted)
 	}
 	for _, step := range s.steps {
 		due, err := step.Due(r.Context(), now, p)
@@ -263,6 +274,8 @@ func (s *Server) next(w http.ResponseWriter, r *http.Request, p Pending) error {
 	}
 	return s.approve(w, r, now, p)
 }
+
+var notPermitted = &oauth.Error{Status: 403, Code: "access_denied", Reason: "not_permitted", Description: "nothing there is open to this person"}
 
 // readUnread validates a request that was stored as it came, now that somebody has signed in.
 func (s *Server) readUnread(r *http.Request, now time.Time, p Pending) (Pending, error) {

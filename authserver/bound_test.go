@@ -13,6 +13,8 @@ func TestProofsAtTheTokenEndpoint(t *testing.T) {
 	key, other := newSigner(t, "k"), newSigner(t, "o")
 	k.add("app", oauth.Dynamic)
 	k.add("bound", oauth.Dynamic, func(c *oauth.Client) { c.DPoPBound = true })
+	k.add("ci", oauth.Listed, withSecret("client_credentials"), reaches(crm), func(c *oauth.Client) { c.DPoPBound = true })
+	k.token(form("grant_type", "client_credentials"), basic("ci")...).wants(t, 400, "invalid_dpop_proof")
 	code := k.code(asks("app"))
 	for name, c := range map[string]struct {
 		proof, code string

@@ -1,6 +1,7 @@
 package authserver
 
 import (
+	"context"
 	"crypto/sha256"
 	"crypto/subtle"
 	"errors"
@@ -31,7 +32,7 @@ func (s *Server) client(r *http.Request, p oauth.Params) (oauth.Client, error) {
 	if err != nil {
 		return oauth.Client{}, err
 	}
-	c, err := s.c.Client(r.Context(), sent.id)
+	c, err := s.named(r.Context(), sent)
 	if err == nil {
 		err = s.authenticate(r, c, sent)
 	}
@@ -51,38 +52,76 @@ func (s *Server) client(r *http.Request, p oauth.Params) (oauth.Client, error) {
 	return c, err
 }
 
+// named is the client that the credentials name. A document that is not at hand is read for the keys in it and for nothing
+// else: whoever only says its address may be anybody, and makes us fetch nothing.
+func (s *Server) named(ctx context.Context, sent credentials) (oauth.Client, error) {
+	if sent.assertion == "" && oauth.IsDocumentID(sent.id) {
+		if _, known := s.c.Known(ctx, sent.id); !known {
+			return oauth.Client{}, oauth.InvalidClient("document_unread", "this client's metadata document is not at hand, and nothing that it was given here was sent")
+		}
+	}
+	return s.c.Client(ctx, sent.id)
+}
+
+// unread reports whether a request brings no more than the address of a document that is not at hand.
+func (s *Server) unread(r *http.Request, p oauth.Params) bool {
+	if !bare(r, p) || !oauth.IsDocumentID(p.Get("client_id")) {
+		return false
+	}
+	_, known := s.c.Known(r.Context(), p.Get("client_id"))
+	return !known
+}
+
+// bare reports whether a request has no credentials.
+func bare(r *http.Request, p oauth.Params) bool {
+	return len(r.Header.Values("Authorization")) == 0 && p.Get("client_secret") == "" && p.Get("client_assertion") == ""
+}
+
 // tokenClient is the client of a token request. Two do not authenticate as the others: a workload, whose assertion says which
 // client it is, and a public client whose document is not at hand, which needs none: its grant knows it.
 func (s *Server) tokenClient(r *http.Request, p oauth.Params) (oauth.Client, error) {
-	bare := len(r.Header.Values("Authorization")) == 0 && p.Get("client_secret") == "" && p.Get("client_assertion") == ""
-	id := p.Get("client_id")
 	switch {
-	case bare && id == "" && p.Get("grant_type") == jwtBearer:
+	case bare(r, p) && p.Get("grant_type") == jwtBearer && s.byGrant(r.Context(), p.Get("client_id")):
 		return s.workload(r.Context(), p)
-	case bare && oauth.IsDocumentID(id):
-		if _, known := s.c.Known(r.Context(), id); !known {
-			return s.grantee(r, p)
-		}
+	case !s.unread(r, p):
+		return s.client(r, p)
 	}
-	return s.client(r, p)
+	c, err := s.grantee(r, p, presented(p))
+	switch {
+	case errors.Is(err, ErrNotFound) && p.Get("grant_type") == deviceGrant: // a device that waits has no grant yet
+		return granted(p.Get("client_id")), nil
+	case errors.Is(err, ErrNotFound):
+		return c, refusal(grant.Refused)
+	}
+	return c, err
 }
 
-// grantee is the client that a code or refresh token was given to. Its document is not read: nobody makes us fetch anything with
-// a token that we never gave, and a document's host that is down ends no session.
-func (s *Server) grantee(r *http.Request, p oauth.Params) (oauth.Client, error) {
-	g, err := s.c.Store.Grants.Find(r.Context(), request.From(r.Context()).Now, presented(p))
+// byGrant reports whether the assertion of a grant is all that its client authenticates with: the request names a workload, or
+// leaves it to the assertion to say which (RFC 7521 §4.1).
+func (s *Server) byGrant(ctx context.Context, id string) bool {
+	c, known := s.c.Known(ctx, id)
+	return id == "" || known && c.WorkloadIssuer != ""
+}
+
+// grantee is the client that a grant was given to. Its document is not read: nobody makes us fetch anything with a token that we
+// never gave, and a document's host that is down ends no session. ErrNotFound: there is no such grant of this client.
+func (s *Server) grantee(r *http.Request, p oauth.Params, n grant.Name) (oauth.Client, error) {
+	g, err := s.c.Store.Grants.Find(r.Context(), request.From(r.Context()).Now, n)
 	switch {
-	case errors.Is(err, ErrNotFound) || err == nil && g.Client != p.Get("client_id"):
-		return oauth.Client{}, refusal(grant.Refused)
 	case err != nil:
 		return oauth.Client{}, err
+	case g.Client != p.Get("client_id"):
+		return oauth.Client{}, ErrNotFound
 	case g.Confidential:
 		return s.client(r, p)
 	}
-	c := oauth.Client{ID: g.Client, Source: oauth.Document}
-	c.TokenAuthMethod, c.DPoPBound = "none", g.Bound
-	c.GrantTypes = []string{"authorization_code", "refresh_token", deviceGrant}
-	return c, nil
+	return granted(g.Client), nil
+}
+
+// granted is what of a document's client its grants know.
+func granted(id string) oauth.Client {
+	return oauth.Client{ID: id, Source: oauth.Document, ClientMetadata: oauth.ClientMetadata{
+		TokenAuthMethod: "none", GrantTypes: []string{"authorization_code", "refresh_token", deviceGrant}}}
 }
 
 // presented names the grant of a token request, of whatever type.

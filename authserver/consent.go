@@ -2,6 +2,7 @@ package authserver
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"net/url"
 	"slices"
@@ -47,7 +48,7 @@ func agreed(c oauth.Client, redirect string) oauth.Client {
 func (s *Server) lacking(ctx context.Context, now time.Time, p Pending, c oauth.Client) (bool, error) {
 	for _, r := range p.Resources {
 		have, err := s.Remembered(ctx, now, p, c, r)
-		if err != nil || len(have) == 0 || !have.Covers(s.Offered(p, p.Resources)) {
+		if err != nil || len(have) == 0 || !have.Covers(s.OfferedAt(p, p.Resources, r)) {
 			return true, err
 		}
 	}
@@ -65,8 +66,8 @@ func rememberable(c oauth.Client, redirect string) bool {
 }
 
 // Allow stores that the person of p consents to all that p asks for, and sends the browser on. choice is the resource that
-// the person chose where p leaves the choice; it is not looked at elsewhere. What is remembered is for every resource of p,
-// and nothing of a task: that is allowed once.
+// the person chose where p leaves the choice; it is not looked at elsewhere. What is remembered is, for every resource of
+// p, what the page showed there; and nothing of a task or a device: those are allowed once.
 func (s *Server) Allow(w http.ResponseWriter, r *http.Request, p Pending, choice string) error {
 	c, err := s.c.Client(r.Context(), p.Client)
 	if err != nil {
@@ -79,15 +80,17 @@ func (s *Server) Allow(w http.ResponseWriter, r *http.Request, p Pending, choice
 		}
 		given.Resources = []string{choice}
 	}
-	given.Scopes = s.Offered(p, given.Resources)
-	remember := rememberable(c, p.Redirect) && p.Task == nil
+	if given.Scopes = s.Offered(p, given.Resources); len(given.Scopes) == 0 {
+		return s.Refused(r, p.Client, notPermitted)
+	}
+	remember := rememberable(c, p.Redirect) && p.Task == nil && p.Device == nil
 	_, err = s.c.Log.Do(r.Context(), s.consentRecord(r, audit.ConsentGiven, p, given.Resources), func(ctx context.Context, in audit.Intent) (audit.Outcome, error) {
 		out := audit.Outcome{Scopes: given.Scopes, Task: p.Task}
 		if !remember {
 			return out, nil
 		}
 		for _, resource := range given.Resources {
-			if err := s.c.Store.Consents.Remember(ctx, in, in.Now().Add(s.c.Consent), p.SignedIn.Principal, agreed(c, p.Redirect), resource, given.Scopes); err != nil {
+			if err := s.c.Store.Consents.Remember(ctx, in, in.Now().Add(s.c.Consent), p.SignedIn.Principal, agreed(c, p.Redirect), resource, s.OfferedAt(p, given.Resources, resource)); err != nil {
 				return out, err
 			}
 		}
@@ -103,7 +106,9 @@ func (s *Server) Allow(w http.ResponseWriter, r *http.Request, p Pending, choice
 func (s *Server) Decline(w http.ResponseWriter, r *http.Request, p Pending) error {
 	_, err := s.c.Log.Do(r.Context(), s.consentRecord(r, audit.ConsentDeclined, p, p.Resources), func(ctx context.Context, in audit.Intent) (audit.Outcome, error) {
 		if p.Device != nil {
-			return audit.Outcome{}, s.c.Store.Devices.Decline(ctx, in.Now(), p.Device.CodeHash)
+			if err := s.c.Store.Devices.Decline(ctx, in.Now(), p.Device.CodeHash); !errors.Is(err, ErrNotFound) { // it has given up before
+				return audit.Outcome{}, err
+			}
 		}
 		return audit.Outcome{}, nil
 	})

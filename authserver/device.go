@@ -38,6 +38,7 @@ type Device struct {
 	Client   string
 	Resource string
 	Scopes   oauth.Scopes
+	Limit    oauth.Scopes // Pending's
 	Task     *token.Task
 	From     netip.Addr // where the device asked from; the person sees it
 	Began    time.Time
@@ -88,18 +89,23 @@ func (s *Server) serveDevice(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *Server) device(r *http.Request, p oauth.Params) (d Device, err error) {
+	info := request.From(r.Context())
+	if !s.rate.Allow(info, "device", maxPending) {
+		return d, tooMany()
+	}
+	if s.unread(r, p) { // no person comes first whose sign-in could be waited for
+		if _, err := s.c.Client(r.Context(), p.Get("client_id")); err != nil {
+			return d, err
+		}
+	}
 	c, err := s.client(r, p)
 	if err != nil {
 		return d, err
 	}
-	info := request.From(r.Context())
-	switch {
-	case c.Source != oauth.Listed && c.Source != oauth.Document, !c.May(deviceGrant):
+	if c.Source != oauth.Listed && c.Source != oauth.Document || !c.May(deviceGrant) {
 		return d, unauthorizedClient(deviceGrant)
-	case !s.rate.Allow(info, "device", maxPending):
-		return d, tooMany()
 	}
-	d = Device{Client: c.ID, From: info.Client, Began: info.Now, Interval: pollInterval, Until: info.Now.Add(s.c.DeviceCode)}
+	d = Device{Client: c.ID, Limit: limit(c), From: info.Client, Began: info.Now, Interval: pollInterval, Until: info.Now.Add(s.c.DeviceCode)}
 	target, err := s.deviceTarget(p)
 	if err != nil {
 		return d, err
@@ -167,9 +173,9 @@ func (s *Server) EnterUserCode(w http.ResponseWriter, r *http.Request, typed str
 	if err != nil {
 		return err
 	}
-	person, err := s.c.Person(r)
+	person, err := s.person(r)
 	if err != nil {
 		return err
 	}
-	return s.begin(w, r, Pending{Client: d.Client, Resources: []string{d.Resource}, Scopes: d.Scopes, Task: d.Task, Device: &d}, person)
+	return s.begin(w, r, Pending{Client: d.Client, Resources: []string{d.Resource}, Scopes: d.Scopes, Limit: d.Limit, Task: d.Task, Device: &d}, person)
 }

@@ -8,5 +8,6 @@
 //	pending.go     what is stored between the two        revoke.go   POST /revoke, RFC 7009
 //	keys.go        our signing keys, shown before used   clientauth.go  who asks
 //
-// Of OAuth 2.1 and its companions it leaves out for now: pushed requests, device codes, token exchange, DPoP, assertions.
+// Of OAuth 2.1 and its companions it leaves out: request objects (RFC 9101), mutual TLS (RFC 8705), impersonation (RFC 8693),
+// and authorization_details of any type but token.TaskType (RFC 9396).
 package authserver

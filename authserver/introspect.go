@@ -52,16 +52,16 @@ type actor struct {
 func (s *Server) serveIntrospect(w http.ResponseWriter, r *http.Request) error {
 	p, err := readForm(w, r)
 	if err != nil {
-		return s.introspectRefused(r, p, err)
+		return s.tokenRefused(r, p, err)
 	}
 	c, err := s.client(r, p)
 	switch {
 	case err != nil:
-		return s.introspectRefused(r, p, err)
+		return s.tokenRefused(r, p, err)
 	case c.Source != oauth.Listed || c.Public() || len(c.Serves) == 0:
-		return s.introspectRefused(r, p, &oauth.Error{Status: 403, Code: "unauthorized_client", Reason: "serves_nothing", Description: "introspection is for resource servers that the operator registered"})
+		return s.tokenRefused(r, p, &oauth.Error{Status: 403, Code: "unauthorized_client", Reason: "serves_nothing", Description: "introspection is for resource servers that the operator registered"})
 	case p.Get("token") == "":
-		return s.introspectRefused(r, p, oauth.InvalidRequest("no_token", "the request has no token"))
+		return s.tokenRefused(r, p, oauth.InvalidRequest("no_token", "the request has no token"))
 	}
 	info := request.From(r.Context())
 	var answer introspection
@@ -81,10 +81,6 @@ func (s *Server) serveIntrospect(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return writeJSON(w, http.StatusOK, "no-store", answer)
-}
-
-func (s *Server) introspectRefused(r *http.Request, p oauth.Params, err error) error {
-	return s.tokenRefused(r, p, err)
 }
 
 func describe(c token.Caller) introspection {

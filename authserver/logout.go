@@ -14,11 +14,15 @@ type Ending struct {
 	Subject string // of the ID token that came as a hint; empty: none came, and the person must be asked
 	Client  string // its name; empty: not known
 	To      string // where the browser goes afterwards; empty: nowhere
+	Listed  bool   // the operator listed the client: the browser may go to To unseen
 }
 
 // EndSession judges a request to /logout. An address that its client did not register is refused, so that nobody is sent to a
 // stranger's page from ours (§3).
 func (s *Server) EndSession(r *http.Request) (e Ending, err error) {
+	if !s.rate.Allow(request.From(r.Context()), "endpoint", s.c.Limits.Address) {
+		return e, s.Refused(r, "", tooMany())
+	}
 	if err := r.ParseForm(); err != nil {
 		return e, s.Refused(r, "", oauth.InvalidRequest("body", "the form cannot be read"))
 	}
@@ -41,6 +45,9 @@ func (s *Server) EndSession(r *http.Request) (e Ending, err error) {
 	if id == "" {
 		return e, s.Refused(r, id, oauth.InvalidRequest("no_client", "an address to go to afterwards needs an id_token_hint or a client_id"))
 	}
+	if _, known := s.c.Known(r.Context(), id); !known && e.Subject == "" && oauth.IsDocumentID(id) { // a stranger makes us fetch nothing
+		return e, s.Refused(r, id, oauth.InvalidRequest("no_hint", "this client must send an id_token_hint"))
+	}
 	c, err := s.c.Client(r.Context(), id)
 	if err != nil {
 		return e, s.Refused(r, id, err)
@@ -48,7 +55,7 @@ func (s *Server) EndSession(r *http.Request) (e Ending, err error) {
 	if to != "" && !slices.Contains(c.LogoutURIs, to) {
 		return e, s.Refused(r, id, oauth.InvalidRequest("post_logout_redirect_uri", "the address to go to afterwards is not one that this client registered"))
 	}
-	e.Client = c.DisplayName()
+	e.Client, e.Listed = c.DisplayName(), c.Source == oauth.Listed
 	if to != "" {
 		answer := url.Values{}
 		if state := q.Get("state"); state != "" {

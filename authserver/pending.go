@@ -26,6 +26,7 @@ type Pending struct {
 	Resources []string // configured strings; empty: the person chooses one of Choices
 	Choices   []string
 	Scopes    oauth.Scopes // as asked for; Server.Offered is what of them there is
+	Limit     oauth.Scopes // what the operator lets the client have; nil: whatever there is
 	Browser   [32]byte     // hash of the cookie of the browser that asked
 	Began     time.Time
 
@@ -121,9 +122,12 @@ func (s *Server) Pending(r *http.Request) (Pending, error) {
 }
 
 func (s *Server) pending(r *http.Request, id string) (Pending, error) {
+	if !s.rate.Allow(request.From(r.Context()), "endpoint", s.c.Limits.Address) {
+		return Pending{}, s.Refused(r, "", tooMany())
+	}
 	p, err := s.asked(r, id)
 	if err != nil {
-		return Pending{}, s.Refused(r, p.Client, err)
+		return Pending{}, s.Refused(r, "", err)
 	}
 	return p, nil
 }
@@ -131,8 +135,7 @@ func (s *Server) pending(r *http.Request, id string) (Pending, error) {
 func (s *Server) asked(r *http.Request, id string) (Pending, error) {
 	p, err := s.c.Store.Pendings.Pending(r.Context(), request.From(r.Context()).Now, id)
 	if errors.Is(err, ErrNotFound) {
-		return Pending{}, &oauth.Error{Status: 400, Code: "invalid_request", Reason: "pending_gone",
-			Description: "this sign-in has ended or is too old; go back to the program that sent you here and connect again"}
+		return Pending{}, pendingGone
 	}
 	if err != nil {
 		return Pending{}, err
@@ -145,15 +148,50 @@ func (s *Server) asked(r *http.Request, id string) (Pending, error) {
 	if subtle.ConstantTimeCompare(hash[:], p.Browser[:]) != 1 {
 		return Pending{}, otherBrowser
 	}
+	return s.present(r, p)
+}
+
+// person is who is signed in in this browser; nil: nobody.
+func (s *Server) person(r *http.Request) (*SignedIn, error) {
+	if s.c.Person == nil {
+		return nil, nil
+	}
+	return s.c.Person(r)
+}
+
+// present is p with its person as the session has them now: whoever has signed out since gives nothing any more, and a group
+// that was taken away since opens nothing.
+func (s *Server) present(r *http.Request, p Pending) (Pending, error) {
+	if p.SignedIn == nil || s.c.Person == nil {
+		return p, nil
+	}
+	now, err := s.c.Person(r)
+	if err != nil {
+		return Pending{}, err
+	}
+	if now == nil || now.Principal != p.SignedIn.Principal {
+		p.SignedIn, p.Consented = nil, nil
+		return p, nil
+	}
+	who := *p.SignedIn
+	who.Groups = now.Groups
+	p.SignedIn = &who
 	return p, nil
 }
+
+var pendingGone = &oauth.Error{Status: 400, Code: "invalid_request", Reason: "pending_gone",
+	Description: "this sign-in has ended or is too old; go back to the program that sent you here and connect again"}
 
 var otherBrowser = &oauth.Error{Status: 403, Code: "access_denied", Reason: "other_browser",
 	Description: "this sign-in was begun in another browser, or this browser keeps no cookies; connect again from the program and stay in one browser"}
 
 // Answer stores what a page learned and sends the browser back to /authorize.
 func (s *Server) Answer(w http.ResponseWriter, r *http.Request, p Pending, a Answer) error {
-	if err := s.c.Store.Pendings.Answer(r.Context(), request.From(r.Context()).Now, p.ID, a); err != nil {
+	err := s.c.Store.Pendings.Answer(r.Context(), request.From(r.Context()).Now, p.ID, a)
+	if errors.Is(err, ErrNotFound) {
+		return s.Refused(r, p.Client, pendingGone)
+	}
+	if err != nil {
 		return err
 	}
 	http.Redirect(w, r, "/authorize?"+url.Values{pendingParam: {p.ID}}.Encode(), http.StatusSeeOther)

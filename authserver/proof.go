@@ -11,33 +11,37 @@ import (
 // noProof is the answer to a client whose tokens must be bound and that proves no key. RFC 9449 §5.2.
 var noProof = &oauth.Error{Status: 400, Code: "invalid_dpop_proof", Reason: "no_proof", Description: "the tokens of this client are bound to a key: the request needs a DPoP proof"}
 
-// proof is the thumbprint of the key that a request proves with DPoP; empty: it proves none. Nonces are always asked for: a
-// proof that somebody made in advance, or took from another server, is worth nothing here. RFC 9449 §5 and §8.
-func (s *Server) proof(w http.ResponseWriter, r *http.Request) (string, error) {
-	return s.proofOf(w, r, "")
-}
-
-// proofOf is proof for a request that presents an access token.
-func (s *Server) proofOf(w http.ResponseWriter, r *http.Request, access string) (string, error) {
+// proof is what a request proves with DPoP; without a Key: nothing. access is the token that comes with it; empty: none. Nonces
+// are always asked for: a proof that somebody made in advance, or took from another server, is worth nothing here. RFC 9449
+// §5 and §8. Whatever else there is to judge is judged before the proof is used: a stranger's proofs make no rows.
+func (s *Server) proof(w http.ResponseWriter, r *http.Request, access string) (token.Possession, error) {
 	headers := r.Header.Values("DPoP")
 	if len(headers) == 0 {
-		return "", nil
+		return token.Possession{}, nil
 	}
 	now := request.From(r.Context()).Now
 	p, err := token.ReadProof(now, token.Proof{Headers: headers, Method: r.Method, URL: s.c.Issuer + r.URL.Path}, access)
 	if err != nil {
-		return "", err
+		return p, err
 	}
 	good, stale := s.c.Nonces.Good(now, p.Nonce)
 	if !good || stale {
 		w.Header().Set("DPoP-Nonce", s.c.Nonces.Make(now))
 	}
 	if !good {
-		return "", &oauth.Error{Status: 400, Code: "use_dpop_nonce", Reason: "nonce", Description: "the proof needs the nonce of the DPoP-Nonce header"}
+		return p, &oauth.Error{Status: 400, Code: "use_dpop_nonce", Reason: "nonce", Description: "the proof needs the nonce of the DPoP-Nonce header"}
 	}
-	fresh, err := s.c.Store.Once(r.Context(), now, "dpop", p.Key+" "+p.ID, p.Until)
+	return p, nil
+}
+
+// once takes a proof one time. RFC 9449 §11.1.
+func (s *Server) once(r *http.Request, p token.Possession) error {
+	if p.Key == "" {
+		return nil
+	}
+	fresh, err := s.c.Store.Once(r.Context(), request.From(r.Context()).Now, "dpop", p.Key+" "+p.ID, p.Until)
 	if err == nil && !fresh {
 		err = &oauth.Error{Status: 400, Code: "invalid_dpop_proof", Reason: "replayed", Description: "the proof was used before"}
 	}
-	return p.Key, err
+	return err
 }

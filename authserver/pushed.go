@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/doorward-mcp/doorward/internal/request"
@@ -42,12 +41,15 @@ func (s *Server) servePushed(w http.ResponseWriter, r *http.Request) error {
 	if err := s.c.Store.Pendings.Begin(r.Context(), now, now.Add(pushedLife), pending); err != nil {
 		return err
 	}
-	return writeJSON(w, http.StatusCreated, "no-store", pushedAnswer{pushedPrefix + pending.ID, int(pushedLife / time.Second)})
+	return writeJSON(w, http.StatusCreated, "no-store", pushedAnswer{pending.ID, int(pushedLife / time.Second)})
 }
 
 func (s *Server) pushed(w http.ResponseWriter, r *http.Request, q oauth.Params) (Pending, error) {
 	if q.Get("request_uri") != "" { // §2.1
 		return Pending{}, oauth.InvalidRequest("request_uri", "a request that is pushed cannot name another one")
+	}
+	if len(q.Encode()) > maxQuery { // what is kept is no longer than what a browser could have sent
+		return Pending{}, oauth.InvalidRequest("too_long", "the request is too long")
 	}
 	if !s.rate.Allow(request.From(r.Context()), "authorize", maxPending) {
 		return Pending{}, tooMany()
@@ -56,27 +58,27 @@ func (s *Server) pushed(w http.ResponseWriter, r *http.Request, q oauth.Params) 
 	if err != nil {
 		return Pending{}, err
 	}
-	key, err := s.proof(w, r) // RFC 9449 §10.1: the proof binds the code as dpop_jkt does
-	if err != nil {
+	proof, err := s.proof(w, r, "") // RFC 9449 §10.1: the proof binds the code as dpop_jkt does
+	switch {
+	case err != nil:
+		return Pending{}, err
+	case proof.Key != "" && p.Key != "" && p.Key != proof.Key:
+		return Pending{}, oauth.InvalidRequest("dpop_jkt", "dpop_jkt is not the key that the proof is made with")
+	case proof.Key != "":
+		p.Key = proof.Key
+	}
+	if err := s.once(r, proof); err != nil {
 		return Pending{}, err
 	}
-	if key != "" {
-		if p.Key != "" && p.Key != key {
-			return Pending{}, oauth.InvalidRequest("dpop_jkt", "dpop_jkt is not the key that the proof is made with")
-		}
-		p.Key = key
-	}
-	p.ID = rand.Text()
+	p.ID = pushedPrefix + rand.Text()
 	return p, nil
 }
 
 // judgePushed validates the request, or keeps it as it is if its client's document is not at hand: then it is validated when a
 // person has signed in, and so is that the client is one that need not authenticate.
 func (s *Server) judgePushed(r *http.Request, q oauth.Params) (Pending, error) {
-	id := q.Get("client_id")
-	_, known := s.c.Known(r.Context(), id)
-	if oauth.IsDocumentID(id) && !known && q.Get("client_assertion") == "" && len(r.Header.Values("Authorization")) == 0 {
-		p, err := unread(id, q, q.Encode())
+	if s.unread(r, q) {
+		p, err := unread(q.Get("client_id"), q, q.Encode())
 		p.Pushed = "none"
 		return p, err
 	}
@@ -96,15 +98,18 @@ func (s *Server) judgePushed(r *http.Request, q oauth.Params) (Pending, error) {
 	return p, err
 }
 
-// takePushed is the request that a browser brings a reference to. It is given once, and to the client that pushed it (§4).
+// takePushed is the request that a browser brings a reference to. It is given once, and to the client that pushed it (§4). The
+// whole reference is its id, so that none leads to a request that a browser has begun, with the person's answers in it.
 func (s *Server) takePushed(r *http.Request, q oauth.Params, person *SignedIn) (Pending, error) {
-	id := strings.TrimPrefix(q.Get("request_uri"), pushedPrefix)
-	p, err := s.c.Store.Pendings.Take(r.Context(), request.From(r.Context()).Now, id)
-	if errors.Is(err, ErrNotFound) || err == nil && (p.Pushed == "" || p.Client != q.Get("client_id")) {
+	p, err := s.c.Store.Pendings.Take(r.Context(), request.From(r.Context()).Now, q.Get("request_uri"))
+	if errors.Is(err, ErrNotFound) || err == nil && p.Client != q.Get("client_id") {
 		return Pending{}, oauth.InvalidRequest("request_uri", "this request has been used, or is too old, or is another client's; connect again from the program that sent you here")
 	}
-	if err != nil || p.Unread == "" || person == nil {
+	switch {
+	case err != nil || p.Unread == "":
 		return p, err
+	case person == nil:
+		return p, unasked(p)
 	}
 	return p, s.pushedBy(r.Context(), p)
 }

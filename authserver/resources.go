@@ -92,14 +92,10 @@ func (s *Server) Resource(uri string) (oauth.Resource, bool) {
 // out rather than refused: clients ask for whatever is advertised somewhere (RFC 6749 §3.3 lets us, if the answer says
 // what was given). A client that asks for nothing that is known gets what a new caller needs.
 func (s *Server) Offered(p Pending, resources []string) oauth.Scopes {
-	var groups []string
-	if p.SignedIn != nil {
-		groups = p.SignedIn.Groups
-	}
 	known, initial := oauth.Scopes{}, oauth.Scopes{}
 	for _, uri := range resources {
 		r, _ := s.Resource(uri)
-		may := permitted(r, groups)
+		may := p.may(permitted(r, p.groups()))
 		known, initial = known.Union(may), initial.Union(r.InitialScopes().Intersect(may))
 	}
 	scopes := p.Scopes.Intersect(known)
@@ -109,7 +105,41 @@ func (s *Server) Offered(p Pending, resources []string) oauth.Scopes {
 	if len(scopes) == 0 {
 		return nil
 	}
-	return scopes.Union(p.Scopes.Intersect(serverScopes))
+	return scopes.Union(p.may(p.Scopes.Intersect(serverScopes)))
+}
+
+// OfferedAt is what of Offered means something at one of the resources: a scope of the same name may be free at another and for
+// a few here.
+func (s *Server) OfferedAt(p Pending, resources []string, uri string) oauth.Scopes {
+	r, _ := s.Resource(uri)
+	return s.Offered(p, resources).Intersect(permitted(r, p.groups()).Union(serverScopes))
+}
+
+func (p Pending) groups() []string {
+	if p.SignedIn == nil {
+		return nil
+	}
+	return p.SignedIn.Groups
+}
+
+// may is what of scopes the operator lets the client have.
+func (p Pending) may(scopes oauth.Scopes) oauth.Scopes {
+	if p.Limit == nil {
+		return scopes
+	}
+	return scopes.Intersect(p.Limit.Union(oauth.Scopes{oauth.OfflineAccess}))
+}
+
+// limit is what c may have at most, if the operator says so of it; nil: whatever there is. What cannot be read is nothing.
+func limit(c oauth.Client) oauth.Scopes {
+	if c.Source != oauth.Listed || c.Scope == "" {
+		return nil
+	}
+	most, err := oauth.ParseScopes(c.Scope)
+	if err != nil || most == nil {
+		return oauth.Scopes{}
+	}
+	return most
 }
 
 // permitted are the scopes of r that a member of groups may have.

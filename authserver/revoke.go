@@ -19,20 +19,35 @@ func (s *Server) serveRevoke(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return s.tokenRefused(r, p, err)
 	}
-	c, err := s.client(r, p)
-	if err != nil {
-		return s.tokenRefused(r, p, err)
-	}
 	raw := token.NewSecret(p.Get("token"))
 	if raw.Empty() {
 		return s.tokenRefused(r, p, oauth.InvalidRequest("no_token", "the request has no token"))
 	}
-	if err := s.revoke(r, c, raw); err != nil {
-		return err
+	c, err := s.revoker(r, p, raw)
+	if err == nil {
+		err = s.revoke(r, c, raw)
+	}
+	if err != nil && !errors.Is(err, ErrNotFound) {
+		return s.tokenRefused(r, p, err)
 	}
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(http.StatusOK)
 	return nil
+}
+
+// revoker is who wants a token taken back. A public client whose document is not at hand is known by the grant of the token.
+func (s *Server) revoker(r *http.Request, p oauth.Params, raw token.Secret) (oauth.Client, error) {
+	if !s.unread(r, p) {
+		return s.client(r, p)
+	}
+	if refresh, ok := grant.ParseRefresh(raw); ok {
+		return s.grantee(r, p, grant.Name{ID: refresh.Grant()})
+	}
+	caller, err := s.own.Inspect(r.Context(), request.From(r.Context()).Now, raw.Reveal())
+	if err != nil || caller.Grant == "" {
+		return oauth.Client{}, ErrNotFound
+	}
+	return s.grantee(r, p, grant.Name{ID: caller.Grant})
 }
 
 func (s *Server) revoke(r *http.Request, c oauth.Client, raw token.Secret) error {

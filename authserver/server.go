@@ -32,7 +32,7 @@ type Config struct {
 	Nonces     token.Nonces // of DPoP proofs
 
 	Clients
-	Person func(r *http.Request) (*SignedIn, error) // who is signed in in this browser; nil: nobody
+	Person func(r *http.Request) (*SignedIn, error) // who is signed in in this browser, nil for nobody; a nil func: the pages alone know
 	Cookie func(purpose string) string              // the name of a cookie, with the instance in it
 	Log    *audit.Log
 	Slog   *slog.Logger // what went wrong on our side; nil: slog.Default
@@ -95,9 +95,6 @@ func (c Config) withDefaults() Config {
 	if c.Slog == nil {
 		c.Slog = slog.Default()
 	}
-	if c.Person == nil {
-		c.Person = func(*http.Request) (*SignedIn, error) { return nil, nil }
-	}
 	if c.Known == nil {
 		c.Known = func(context.Context, string) (oauth.Client, bool) { return oauth.Client{}, false }
 	}
@@ -149,9 +146,11 @@ func (s *Server) endpoint(h func(http.ResponseWriter, *http.Request) error, meth
 			s.refuse(w, r, &oauth.Error{Status: 405, Code: "invalid_request", Reason: "method", Description: "this address takes " + allowed + " only"})
 			return
 		}
-		err := error(tooMany())
+		var err error
 		if s.rate.Allow(request.From(r.Context()), "endpoint", s.c.Limits.Address) {
 			err = h(w, r)
+		} else {
+			err = s.tokenRefused(r, oauth.Params{}, tooMany())
 		}
 		if err != nil {
 			s.refuse(w, r, err)

@@ -117,13 +117,16 @@ func (s *Server) judged(w http.ResponseWriter, r *http.Request, p oauth.Params) 
 	if !a.client.May(p.Get("grant_type")) {
 		return a, nil, unauthorizedClient(p.Get("grant_type"))
 	}
-	if a.key, err = s.proof(w, r); err != nil {
+	proof, err := s.proof(w, r, "")
+	if err != nil {
 		return a, nil, err
 	}
-	if a.client.DPoPBound && a.key == "" {
+	if a.key = proof.Key; a.client.DPoPBound && a.key == "" {
 		return a, nil, noProof
 	}
-	run, err = judge(s, r.Context(), a)
+	if run, err = judge(s, r.Context(), a); err == nil {
+		err = s.once(r, proof)
+	}
 	return a, run, err
 }
 
@@ -155,12 +158,23 @@ func (s *Server) tokenRefused(r *http.Request, p oauth.Params, err error) error 
 	var known *oauth.Error
 	if errors.As(err, &known) && known.Reason != pending {
 		info := request.From(r.Context())
-		if _, lost := s.c.Log.Refused(r.Context(), audit.Record{Code: audit.TokenRefused, Now: info.Now, Request: info.ID, Client: info.Client, About: p.Get("client_id"), Reason: known.Reason}); lost != nil {
+		if _, lost := s.c.Log.Refused(r.Context(), audit.Record{Code: audit.TokenRefused, Now: info.Now, Request: info.ID, Client: info.Client, About: said(r, p), Reason: known.Reason}); lost != nil {
 			return lost
 		}
 	}
 	return err
 }
+
+// said is the client that a request says it is of.
+func said(r *http.Request, p oauth.Params) string {
+	if user, _, ok := r.BasicAuth(); ok && p.Get("client_id") == "" {
+		return kept(user)
+	}
+	return kept(p.Get("client_id"))
+}
+
+// kept is a client's id as a record keeps it: a stranger's may be any text, of any length.
+func kept(id string) string { return strings.ToValidUTF8(id[:min(len(id), 512)], "") }
 
 // readForm reads a form body strictly. Parameters in the query are refused: they end up in logs (RFC 6749 §2.3.1).
 func readForm(w http.ResponseWriter, r *http.Request) (oauth.Params, error) {

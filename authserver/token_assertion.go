@@ -35,8 +35,8 @@ func (s *Server) assertion(ctx context.Context, a ask) (act, error) {
 	var claims token.Claims
 	if t.Identity {
 		claims, err = s.identityClaims(a, said)
-	} else {
-		claims, err = s.workloadClaims(a, said)
+	} else if claims, err = s.workloadClaims(a, said); err == nil && !s.rate.AllowKey(a.info.Now, a.client.ID, s.c.Limits.Client) {
+		err = tooMany() // only now it is known to be itself
 	}
 	if err != nil {
 		return nil, err
@@ -173,8 +173,8 @@ func (s *Server) workload(ctx context.Context, p oauth.Params) (oauth.Client, er
 		return oauth.Client{}, oauth.InvalidClient("no_client", "the client must authenticate: an identity assertion says who the person is, not which client asks")
 	}
 	c, ok, err := s.c.Workload(ctx, who)
-	if err == nil && !ok {
-		err = oauth.InvalidGrant("workload", "no client here is that workload")
+	if named := p.Get("client_id"); err == nil && (!ok || named != "" && named != c.ID) { // a client that no assertion fits: only whoever has a genuine one learns which workloads are listed
+		c = oauth.Client{WorkloadIssuer: who.Issuer, ClientMetadata: oauth.ClientMetadata{GrantTypes: []string{jwtBearer}}}
 	}
 	return c, err
 }

@@ -39,8 +39,12 @@ func (s *Server) withoutGrant(a ask, subject token.Principal, within oauth.Scope
 		return token.Claims{}, err
 	}
 	may := permitted(r, nil)
-	if limit, err := oauth.ParseScopes(a.client.Scope); err == nil && len(limit) > 0 {
-		may = may.Intersect(limit)
+	if a.client.Scope != "" { // of a document too: what it says it may have at most
+		most, err := oauth.ParseScopes(a.client.Scope)
+		if err != nil {
+			return token.Claims{}, err
+		}
+		may = may.Intersect(most)
 	}
 	if within != nil {
 		may = may.Intersect(within)
@@ -52,7 +56,7 @@ func (s *Server) withoutGrant(a ask, subject token.Principal, within oauth.Scope
 		}
 	}
 	if len(scopes) == 0 {
-		return token.Claims{}, &oauth.Error{Status: 400, Code: "invalid_scope", Reason: "nothing_left", Description: "of the scopes that were asked for, this client may have none there"}
+		return token.Claims{}, nothingLeft
 	}
 	now := a.info.Now
 	c := token.Claims{Principal: subject, Client: a.client.ID, ID: rand.Text(), Resource: r.URI, Scopes: scopes, Issued: now, Expires: now.Add(s.c.Lifetimes.Access), Key: a.key, Task: task}
@@ -64,6 +68,8 @@ func (s *Server) withoutGrant(a ask, subject token.Principal, within oauth.Scope
 	}
 	return c, nil
 }
+
+var nothingLeft = &oauth.Error{Status: 400, Code: "invalid_scope", Reason: "nothing_left", Description: "of the scopes that were asked for, this client may have none there"}
 
 // reached is the one resource that a request without a person is for. RFC 8707 §2.
 func (s *Server) reached(a ask) (oauth.Resource, error) {

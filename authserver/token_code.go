@@ -23,11 +23,14 @@ func (s *Server) redeem(ctx context.Context, a ask) (act, error) {
 
 // redeemed is the act that redeems a code, be it of a browser or of a device.
 func (s *Server) redeemed(ctx context.Context, a ask, c grant.Code) (act, error) {
-	_, w, err := s.found(ctx, a, grant.Name{Code: c.Hash()})
+	g, w, err := s.found(ctx, a, grant.Name{Code: c.Hash()})
 	if err != nil {
 		return nil, err
 	}
 	c.Wanted = w
+	if _, verdict := g.Redeem(a.info.Now, c); settled(verdict) {
+		return nil, refusal(verdict)
+	}
 	return func(ctx context.Context, in audit.Intent) (issued, error) {
 		g, verdict, err := s.c.Store.Grants.Redeem(ctx, in, c)
 		if err != nil {

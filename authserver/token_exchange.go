@@ -48,6 +48,12 @@ func (s *Server) exchange(ctx context.Context, a ask) (act, error) {
 	if refused != nil {
 		return nil, refused
 	}
+	if most := limit(a.client); most != nil {
+		claims.Scopes = claims.Scopes.Intersect(most)
+	}
+	if len(claims.Scopes) == 0 {
+		return nil, nothingLeft
+	}
 	claims.MayAct = target.MayAct
 	return func(context.Context, audit.Intent) (issued, error) {
 		return issued{Claims: claims, kind: accessTokenType}, nil

@@ -3,6 +3,7 @@ package authserver
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/doorward-mcp/doorward/grant"
@@ -16,8 +17,13 @@ func (s *Server) found(ctx context.Context, a ask, n grant.Name) (grant.Grant, g
 	if errors.Is(err, ErrNotFound) {
 		return g, grant.Wanted{}, refusal(grant.Refused)
 	}
-	if err != nil {
+	switch {
+	case err != nil:
 		return g, grant.Wanted{}, err
+	case g.Confidential && a.client.Public(): // what was given to whoever proves to be the client is for nobody else
+		return g, grant.Wanted{}, refusal(grant.Refused)
+	case g.Bound && a.key == "":
+		return g, grant.Wanted{}, noProof
 	}
 	w, err := s.wanted(a, g)
 	return g, w, err
@@ -48,16 +54,25 @@ func (s *Server) wanted(a ask, g grant.Grant) (w grant.Wanted, err error) {
 	return w, s.served(g, w)
 }
 
-// served refuses a grant whose resource is no longer here: clients know what to do on invalid_grant, and nothing else.
+// served refuses a grant whose resource is no longer here, or knows nothing any more of what was granted: clients know what to
+// do on invalid_grant, and nothing else.
 func (s *Server) served(g grant.Grant, w grant.Wanted) error {
 	uri := w.Resource
 	if uri == "" && len(g.Resources) == 1 {
 		uri = g.Resources[0]
 	}
-	for _, granted := range g.Resources {
-		if _, here := s.Resource(granted); granted == uri && !here {
-			return oauth.InvalidGrant("resource_gone", "the server that was authorized is not here any more; authorize again")
-		}
+	if !slices.Contains(g.Resources, uri) {
+		return nil // the grant itself says so
+	}
+	r, here := s.Resource(uri)
+	may := permitted(r, g.Groups)
+	switch {
+	case !here:
+		return oauth.InvalidGrant("resource_gone", "the server that was authorized is not here any more; authorize again")
+	case len(g.Resources) == 1 && len(g.Scopes.Intersect(may)) == 0:
+		return oauth.InvalidGrant("nothing_there", "nothing of what was authorized is open at that server any more; authorize again")
+	case len(g.Scopes.Intersect(may)) == 0, len(w.Scopes) > 0 && len(w.Scopes.Intersect(may)) == 0:
+		return nothingLeft
 	}
 	return nil
 }
@@ -66,7 +81,7 @@ func (s *Server) served(g grant.Grant, w grant.Wanted) error {
 func (s *Server) give(now time.Time, g grant.Grant, w grant.Wanted) issued {
 	i := issued{Claims: g.Claims(now, w, s.c.Lifetimes), refresh: g.RefreshToken()}
 	r, _ := s.Resource(i.Resource)
-	i.Scopes = i.Scopes.Intersect(r.ScopeNames()) // those of another resource of the grant, and our own, mean nothing there
+	i.Scopes = i.Scopes.Intersect(permitted(r, g.Groups)) // those of another resource of the grant, and our own, mean nothing there
 	i.MayAct = r.MayAct
 	if g.Scopes.Contains(openID) {
 		i.identity = &token.IDToken{Subject: g.Subject.Subject, Client: g.Client, Nonce: g.Nonce, ACR: g.ACR, Authenticated: g.Signed, Expires: now.Add(s.c.Lifetimes.Access)}
@@ -75,6 +90,11 @@ func (s *Server) give(now time.Time, g grant.Grant, w grant.Wanted) issued {
 		}
 	}
 	return i
+}
+
+// settled reports whether a verdict stands whatever else happens: it changes nothing, so that it needs no act.
+func settled(v grant.Verdict) bool {
+	return v == grant.Refused || v == grant.WrongTarget || v == grant.WrongScope
 }
 
 // refusal is the answer to a verdict that gives nothing.

@@ -22,10 +22,10 @@ func (s *Server) rotate(ctx context.Context, a ask) (act, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !g.Genuine(r) {
-		return nil, refusal(grant.Refused)
-	}
 	r.Client, r.Wanted = a.client.ID, w
+	if _, verdict := g.Rotate(a.info.Now, r, s.c.Lifetimes); settled(verdict) {
+		return nil, refusal(verdict)
+	}
 	return func(ctx context.Context, in audit.Intent) (issued, error) {
 		g, verdict, err := s.c.Store.Grants.Rotate(ctx, in, r, s.c.Lifetimes)
 		switch {

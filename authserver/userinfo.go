@@ -58,18 +58,18 @@ func (s *Server) informed(w http.ResponseWriter, r *http.Request) (token.Caller,
 	if len(header) > 1 || !ok || !bearer && !bound {
 		return token.Caller{}, &oauth.Error{Status: 401, Code: "invalid_token", Reason: "authorization_header", Description: "the Authorization header is not one access token"}
 	}
-	key := ""
+	var proof token.Possession
 	if bound {
 		var err error
-		if key, err = s.proofOf(w, r, raw); err != nil {
-			return token.Caller{}, err
+		if proof, err = s.proof(w, r, raw); err == nil && proof.Key == "" {
+			err = noProof
 		}
-		if key == "" {
-			return token.Caller{}, noProof
+		if err != nil {
+			return token.Caller{}, err
 		}
 	}
 	now := request.From(r.Context()).Now
-	c, err := s.own.Verify(r.Context(), now, raw, key)
+	c, err := s.own.Verify(r.Context(), now, raw, proof.Key)
 	switch {
 	case err != nil:
 		return c, err
@@ -80,7 +80,7 @@ func (s *Server) informed(w http.ResponseWriter, r *http.Request) (token.Caller,
 	case !c.Scopes.Contains(openID):
 		return c, &oauth.Error{Status: 403, Code: "insufficient_scope", Reason: "insufficient_scope", Description: "the token lacks the scope openid"}
 	}
-	return c, nil
+	return c, s.once(r, proof)
 }
 
 // noToken is the refusal of a request without credentials. RFC 6750 §3: its challenge has no error code.

@@ -107,7 +107,11 @@ func (p *Pages) showLink(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (p *Pages) useLink(w http.ResponseWriter, r *http.Request) error {
-	if _, err := p.c.Login.UseLink(w, r, token.NewSecret(r.PathValue("secret"))); err != nil {
+	secret := token.NewSecret(r.PathValue("secret"))
+	if _, err := p.c.Login.Link(r, secret); err != nil { // first, so that a stranger's guesses cost no record each
+		return err
+	}
+	if _, err := p.c.Login.UseLink(w, r, secret); err != nil {
 		return err
 	}
 	http.Redirect(w, r, "/", http.StatusSeeOther)

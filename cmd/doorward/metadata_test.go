@@ -51,7 +51,7 @@ func TestTheMetadataIsTrue(t *testing.T) {
 		"token_endpoint":                        func(v any) { w.answers(v, "POST", 400) },
 		"pushed_authorization_request_endpoint": func(v any) { w.pushes(v) },
 		"registration_endpoint":                 func(v any) { w.registers(v) },
-		"revocation_endpoint":                   func(v any) { w.answers(v, "POST", 401) },
+		"revocation_endpoint":                   func(v any) { w.answers(v, "POST", 400) },
 		"introspection_endpoint":                func(v any) { w.answers(v, "POST", 401) },
 		"device_authorization_endpoint":         func(v any) { w.answers(v, "POST", 401) },
 		"userinfo_endpoint":                     func(v any) { w.answers(v, "GET", 401) },
