@@ -49,6 +49,7 @@ type ServerMetadata struct {
 	PromptsSupported      []string `json:"prompt_values_supported,omitempty"`
 	ACRValues             []string `json:"acr_values_supported,omitempty"`
 	ServiceDocumentation  string   `json:"service_documentation,omitempty"`
+	RequestURIs           bool     `json:"request_uri_parameter_supported"` // OpenID Connect Discovery §3: true, if it is left out
 	IssParameter          bool     `json:"authorization_response_iss_parameter_supported,omitempty"`
 	ClientIDDocuments     bool     `json:"client_id_metadata_document_supported,omitempty"`
 }

@@ -82,6 +82,9 @@ func (r *Registry) replace(w http.ResponseWriter, req *http.Request, k Kept) err
 	if err := own(s, k); err != nil {
 		return err
 	}
+	if k.Waits && r.c.Policy.Mode == ModeReview { // an administrator lets in what is on the list, not what came after
+		return &oauth.Error{Status: 403, Code: "access_denied", Reason: "client_waits", Description: "this client waits for an administrator and cannot change until it is let in; register another one"}
+	}
 	if err := r.state(ctx, &s); err != nil {
 		return err
 	}

@@ -229,6 +229,9 @@ func TestReview(t *testing.T) {
 		t.Fatal(status)
 	}
 	waits("another address", m.id, true)
+	if status, _ := m.put(map[string]any{"redirect_uris": []string{"https://other.example/cb"}}); status != 403 {
+		t.Errorf("what an administrator looks at is changed: %d", status)
+	}
 	if err := f.Approve(t.Context(), f.now, "dw-NOBODY"); !errors.Is(err, registration.ErrNotFound) {
 		t.Errorf("approving nobody: %v", err)
 	}

@@ -63,7 +63,7 @@ func (p *Pages) asked(r *http.Request) (authserver.Pending, login.Session, error
 	if err != nil {
 		return pending, s, err
 	}
-	if pending.SignedIn == nil || s.Principal != pending.SignedIn.Principal {
+	if pending.SignedIn == nil { // or somebody else is, which Authserver.Pending has seen to
 		return pending, s, p.c.Authserver.Refused(r, pending.Client, &oauth.Error{Status: 403, Code: "access_denied", Reason: "other_person",
 			Description: "this browser is not signed in any more as the person who began; go back to the program that sent you here and connect again"})
 	}

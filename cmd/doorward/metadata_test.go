@@ -57,6 +57,7 @@ func TestTheMetadataIsTrue(t *testing.T) {
 		"userinfo_endpoint":                     func(v any) { w.answers(v, "GET", 401) },
 		"end_session_endpoint":                  func(v any) { w.answers(v, "GET", 200) },
 		"jwks_uri":                              func(v any) { w.signs(v) },
+		"request_uri_parameter_supported":       func(v any) { w.same(v, false); w.asked(400, "request_uri", "https://app.example/request") },
 		"scopes_supported":                      w.scopes,
 		"response_types_supported": func(v any) {
 			w.each(v, func(s string) { w.asked(200, "response_type", s) })
