@@ -214,7 +214,8 @@ func (i *Installation) person(r *http.Request) (*authserver.SignedIn, error) {
 	if err != nil || s.Nobody() {
 		return nil, err
 	}
-	return &authserver.SignedIn{Principal: s.Principal, Name: s.Name, Groups: s.Groups, At: s.At, ACR: s.ACR}, nil
+	who := web.SignedIn(s)
+	return &who, nil
 }
 
 // openNonces gives the nonces of DPoP proofs. Their key is a setting, sealed, so that a nonce outlives a restart.

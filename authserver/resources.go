@@ -95,7 +95,7 @@ func (s *Server) Offered(p Pending, resources []string) oauth.Scopes {
 	known, initial := oauth.Scopes{}, oauth.Scopes{}
 	for _, uri := range resources {
 		r, _ := s.Resource(uri)
-		may := p.may(permitted(r, p.groups()))
+		may := p.may(r.Permitted(p.groups()))
 		known, initial = known.Union(may), initial.Union(r.InitialScopes().Intersect(may))
 	}
 	scopes := p.Scopes.Intersect(known)
@@ -112,7 +112,7 @@ func (s *Server) Offered(p Pending, resources []string) oauth.Scopes {
 // a few here.
 func (s *Server) OfferedAt(p Pending, resources []string, uri string) oauth.Scopes {
 	r, _ := s.Resource(uri)
-	return s.Offered(p, resources).Intersect(permitted(r, p.groups()).Union(serverScopes))
+	return s.Offered(p, resources).Intersect(r.Permitted(p.groups()).Union(serverScopes))
 }
 
 func (p Pending) groups() []string {
@@ -140,15 +140,4 @@ func limit(c oauth.Client) oauth.Scopes {
 		return oauth.Scopes{}
 	}
 	return most
-}
-
-// permitted are the scopes of r that a member of groups may have.
-func permitted(r oauth.Resource, groups []string) oauth.Scopes {
-	var names []string
-	for _, s := range r.AllScopes() {
-		if len(s.Groups) == 0 || slices.ContainsFunc(s.Groups, func(g string) bool { return slices.Contains(groups, g) }) {
-			names = append(names, s.Name)
-		}
-	}
-	return oauth.NewScopes(names...)
 }

@@ -38,7 +38,7 @@ func (s *Server) withoutGrant(a ask, subject token.Principal, within oauth.Scope
 	if err != nil {
 		return token.Claims{}, err
 	}
-	may := permitted(r, nil)
+	may := r.Permitted(nil)
 	if a.client.Scope != "" { // of a document too: what it says it may have at most
 		most, err := oauth.ParseScopes(a.client.Scope)
 		if err != nil {

@@ -65,7 +65,7 @@ func (s *Server) served(g grant.Grant, w grant.Wanted) error {
 		return nil // the grant itself says so
 	}
 	r, here := s.Resource(uri)
-	may := permitted(r, g.Groups)
+	may := r.Permitted(g.Groups)
 	switch {
 	case !here:
 		return oauth.InvalidGrant("resource_gone", "the server that was authorized is not here any more; authorize again")
@@ -81,7 +81,7 @@ func (s *Server) served(g grant.Grant, w grant.Wanted) error {
 func (s *Server) give(now time.Time, g grant.Grant, w grant.Wanted) issued {
 	i := issued{Claims: g.Claims(now, w, s.c.Lifetimes), refresh: g.RefreshToken()}
 	r, _ := s.Resource(i.Resource)
-	i.Scopes = i.Scopes.Intersect(permitted(r, g.Groups)) // those of another resource of the grant, and our own, mean nothing there
+	i.Scopes = i.Scopes.Intersect(r.Permitted(g.Groups)) // those of another resource of the grant, and our own, mean nothing there
 	i.MayAct = r.MayAct
 	if g.Scopes.Contains(openID) {
 		i.identity = &token.IDToken{Subject: g.Subject.Subject, Client: g.Client, Nonce: g.Nonce, ACR: g.ACR, Authenticated: g.Signed, Expires: now.Add(s.c.Lifetimes.Access)}

@@ -114,7 +114,8 @@ func (a Ask) chain() ([]token.Actor, *oauth.Error) {
 
 // scopes are what the subject token holds, is asked for, the subject may have at the target and was agreed to.
 func (a Ask) scopes() (oauth.Scopes, *oauth.Error) {
-	left := a.Subject.Scopes.Intersect(a.open()).Without(oauth.OfflineAccess)
+	// A scope of a name that is free at the first resource may be for a few at the target.
+	left := a.Subject.Scopes.Intersect(a.Target.Permitted(a.Subject.Groups)).Without(oauth.OfflineAccess)
 	if len(a.Scopes) > 0 {
 		left = left.Intersect(a.Scopes)
 	}
@@ -132,18 +133,6 @@ func (a Ask) scopes() (oauth.Scopes, *oauth.Error) {
 		return nil, refuse("invalid_scope", "scope_not_consented", "the person has agreed to none of that scope at that resource")
 	}
 	return left, nil
-}
-
-// open are the scopes of the target that the subject may have: one of a name that is free at the first resource may be
-// for a few at the target.
-func (a Ask) open() oauth.Scopes {
-	var names []string
-	for _, s := range a.Target.AllScopes() {
-		if len(s.Groups) == 0 || slices.ContainsFunc(s.Groups, func(g string) bool { return slices.Contains(a.Subject.Groups, g) }) {
-			names = append(names, s.Name)
-		}
-	}
-	return oauth.NewScopes(names...)
 }
 
 // task is the task asked for, if it lies within that of the subject token, which stays if none is asked for.

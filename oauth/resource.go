@@ -3,6 +3,7 @@ package oauth
 import (
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -40,6 +41,17 @@ func (r Resource) ScopeNames() Scopes {
 	var names []string
 	for _, s := range r.AllScopes() {
 		names = append(names, s.Name)
+	}
+	return NewScopes(names...)
+}
+
+// Permitted are the scopes that a member of groups may have.
+func (r Resource) Permitted(groups []string) Scopes {
+	var names []string
+	for _, s := range r.AllScopes() {
+		if len(s.Groups) == 0 || slices.ContainsFunc(s.Groups, func(g string) bool { return slices.Contains(groups, g) }) {
+			names = append(names, s.Name)
+		}
 	}
 	return NewScopes(names...)
 }

@@ -115,14 +115,12 @@ func (r *Registry) keep(ctx context.Context, k Kept) (Kept, error) {
 	return k, err
 }
 
-// network is what one source's clients are counted by: its address, or an IPv6 host's /64, of which it has every address.
+// network is what one source's clients are counted by; empty: no address is known.
 func network(i request.Info) string {
-	addr := i.Client.Unmap()
-	prefix, err := addr.Prefix(min(addr.BitLen(), 64))
-	if err != nil {
-		return ""
+	if n := i.Network(); n.IsValid() {
+		return n.String()
 	}
-	return prefix.String()
+	return ""
 }
 
 func readSent(w http.ResponseWriter, req *http.Request) (s sent, err error) {

@@ -49,7 +49,7 @@ func (p *Pages) deviceDone(w http.ResponseWriter, r *http.Request) error {
 	return p.show(w, http.StatusOK, "devicedone", view{Title: "Connect a device", Session: s, Page: r.FormValue("declined") != ""})
 }
 
-// logoutForm asks whether to sign out. Query is the client's request, so that the button repeats it.
+// logoutForm asks whether to sign out. Fields are the client's request, so that the button repeats it.
 type logoutForm struct {
 	Client string
 	Fields map[string]string

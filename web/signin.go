@@ -35,7 +35,7 @@ func (p *Pages) showSignIn(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if !s.Nobody() && pending.Fresh(s.At) {
-		return p.c.Authserver.Answer(w, r, pending, signedIn(s))
+		return p.c.Authserver.Answer(w, r, pending, SignedIn(s))
 	}
 	form, err := p.signInForm(r, pending)
 	if err != nil {
@@ -88,10 +88,11 @@ func (p *Pages) signIn(w http.ResponseWriter, r *http.Request) error {
 		http.Redirect(w, r, "/", http.StatusSeeOther)
 		return nil
 	}
-	return p.c.Authserver.Answer(w, r, pending, signedIn(s))
+	return p.c.Authserver.Answer(w, r, pending, SignedIn(s))
 }
 
-func signedIn(s login.Session) authserver.SignedIn {
+// SignedIn is a session as the authorization server knows it.
+func SignedIn(s login.Session) authserver.SignedIn {
 	return authserver.SignedIn{Principal: s.Principal, Name: s.Name, Groups: s.Groups, At: s.At, ACR: s.ACR}
 }
 

@@ -28,9 +28,7 @@ func NewRates() *Rates {
 // Allow takes one of perMinute from the bucket of the request's source, which begins full. An IPv6 source is its /64: one
 // host has them all.
 func (r *Rates) Allow(i Info, purpose string, perMinute int) bool {
-	addr := i.Client.Unmap()
-	prefix, _ := addr.Prefix(min(addr.BitLen(), 64)) // the zero prefix for the zero address: those without one share a bucket
-	return r.take(bucket{source: prefix, purpose: purpose}, i.Now, perMinute)
+	return r.take(bucket{source: i.Network(), purpose: purpose}, i.Now, perMinute)
 }
 
 // AllowKey is Allow for a source that has a name, such as a client that has authenticated.

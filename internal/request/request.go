@@ -17,6 +17,14 @@ type Info struct {
 	Now    time.Time  // every time that the request compares is compared with this one
 }
 
+// Network is the one source that the address stands for: itself, or an IPv6 host's /64, of which one host has every address.
+// The zero prefix for the zero Addr: those without one are counted together.
+func (i Info) Network() netip.Prefix {
+	addr := i.Client.Unmap()
+	prefix, _ := addr.Prefix(min(addr.BitLen(), 64))
+	return prefix
+}
+
 type key struct{}
 
 // From returns what Begin stored in the request's context, and the zero Info if nothing began.
