@@ -7,10 +7,10 @@ var Hasten = hasten
 
 // Paths are those of everything that an installation answers besides its servers, without the patterns' methods and wildcards.
 func Paths(i *Installation) (all []string) {
-	for pattern := range i.as.Routes() {
+	for pattern := range i.live.Load().as.Routes() {
 		all = append(all, pattern)
 	}
-	for pattern := range i.pages.Routes() {
+	for pattern := range i.live.Load().pages.Routes() {
 		if _, path, ok := strings.Cut(pattern, " "); ok {
 			pattern = strings.TrimSuffix(path, "{$}")
 		}

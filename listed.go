@@ -16,9 +16,9 @@ const secretLength = 16
 
 // listed are the clients of the configuration as the roles know them: secrets looked up and hashed, names of servers as
 // their resources.
-func (i *Installation) listed() (all []oauth.Client, err error) {
-	for _, c := range i.c.Clients.Listed {
-		client, err := i.client(c)
+func (g *generation) listed() (all []oauth.Client, err error) {
+	for _, c := range g.c.Clients.Listed {
+		client, err := g.client(c)
 		if err != nil {
 			return nil, fmt.Errorf("client %s: %w", c.ID, err)
 		}
@@ -27,15 +27,15 @@ func (i *Installation) listed() (all []oauth.Client, err error) {
 	return all, nil
 }
 
-func (i *Installation) client(c config.Client) (oauth.Client, error) {
-	client := oauth.Client{ID: c.ID, Source: oauth.Listed, Serves: i.uris(c.Serves), Reaches: i.uris(c.Reaches), ClientMetadata: oauth.ClientMetadata{
+func (g *generation) client(c config.Client) (oauth.Client, error) {
+	client := oauth.Client{ID: c.ID, Source: oauth.Listed, Serves: g.uris(c.Serves), Reaches: g.uris(c.Reaches), ClientMetadata: oauth.ClientMetadata{
 		Name: c.Name, RedirectURIs: c.RedirectURIs, TokenAuthMethod: c.Method(), GrantTypes: c.Grants(), Scope: c.Scope, JWKSURI: c.JWKSURI,
 		LogoutURIs: c.LogoutURIs, DPoPBound: c.DPoPBound}}
 	if w := c.Workload; w != nil {
 		client.WorkloadIssuer, client.WorkloadSubject, client.WorkloadClaims = w.Issuer, w.Subject, w.Claims
 	}
 	if c.Secret != "" {
-		secret, err := c.Secret.Reveal(i.e.Lookup)
+		secret, err := c.Secret.Reveal(g.e.Lookup)
 		if err != nil {
 			return client, fmt.Errorf("secret: %w", err)
 		}
@@ -47,7 +47,7 @@ func (i *Installation) client(c config.Client) (oauth.Client, error) {
 	if c.JWKSFile == "" {
 		return client, nil
 	}
-	text, err := i.e.Lookup("file", c.JWKSFile)
+	text, err := g.e.Lookup("file", c.JWKSFile)
 	if err != nil {
 		return client, fmt.Errorf("jwks_file: %w", err)
 	}
@@ -59,9 +59,9 @@ func (i *Installation) client(c config.Client) (oauth.Client, error) {
 }
 
 // uris are the resources of servers.
-func (i *Installation) uris(names []string) (all []string) {
+func (g *generation) uris(names []string) (all []string) {
 	for _, name := range names {
-		all = append(all, i.c.Resource(i.c.Servers[name]).URI)
+		all = append(all, g.c.Resource(g.c.Servers[name]).URI)
 	}
 	return all
 }

@@ -58,7 +58,9 @@ func (t routes) handler() http.Handler {
 		mux.Handle(path, cors(h, func(string) bool { return true }, true))
 	}
 	for path, s := range t.servers {
-		mux.Handle(path, cors(s, s.AllowsOrigin, false))
+		h := cors(s, s.AllowsOrigin, false)
+		mux.Handle(path, h)
+		mux.Handle(path+"/{$}", h) // people write a slash at the end, and a redirect would lose the body of a POST
 	}
 	for pattern, h := range t.pages {
 		mux.Handle(pattern, h)

@@ -24,15 +24,15 @@ type Welcome struct {
 // Welcome makes the first account if there is none, and a fresh sign-in link for it.
 func (i *Installation) Welcome(ctx context.Context) (w Welcome, err error) {
 	w.Name = firstPerson
-	_, w.Password, err = i.people.Add(ctx, i.e.Now(), firstPerson)
+	_, w.Password, err = i.live.Load().people.Add(ctx, i.e.Now(), firstPerson)
 	if err != nil && !errors.Is(err, login.ErrTaken) {
 		return w, err
 	}
 	if err != nil {
 		w.Password = token.Secret{}
 	}
-	secret, err := i.people.MakeLink(ctx, i.e.Now(), firstPerson)
-	w.Link = i.c.PublicURL + "/link/" + secret.Reveal()
+	secret, err := i.live.Load().people.MakeLink(ctx, i.e.Now(), firstPerson)
+	w.Link = i.live.Load().c.PublicURL + "/link/" + secret.Reveal()
 	return w, err
 }
 
@@ -44,7 +44,7 @@ func (i *Installation) Run(ctx context.Context) {
 	})
 	all.Go(func() {
 		every(ctx, time.Minute, func() {
-			if err := i.as.LoadKeys(ctx, i.e.Now()); err != nil {
+			if err := i.live.Load().as.LoadKeys(ctx, i.e.Now()); err != nil {
 				i.e.Slog.ErrorContext(ctx, "renewing keys", "error", err)
 			}
 		})
@@ -77,7 +77,7 @@ func every(ctx context.Context, d time.Duration, act func()) {
 
 // Close ends what Open began, last first: processes, then the database, then the log.
 func (i *Installation) Close() error {
-	var errs []error
+	errs := []error{i.endAll()}
 	for _, end := range slices.Backward(i.closing) {
 		errs = append(errs, end())
 	}

@@ -3,7 +3,6 @@ package doorward
 import (
 	"context"
 	"errors"
-	"fmt"
 	"maps"
 	"net"
 	"net/http"
@@ -17,44 +16,56 @@ import (
 	"github.com/doorward-mcp/doorward/stdio"
 )
 
-func (i *Installation) names() []string { return slices.Sorted(maps.Keys(i.c.Servers)) }
+func (g *generation) names() []string { return slices.Sorted(maps.Keys(g.c.Servers)) }
 
 // upstream is what stands behind a server, and what it gets instead of the caller's token.
-func (i *Installation) upstream(name string, s config.Server) (gateway.Upstream, gateway.Credential, error) {
-	headers, err := s.Headers(i.e.Lookup)
+func (g *generation) upstream(name string, s config.Server) (b behind, err error) {
+	headers, err := s.Headers(g.e.Lookup)
 	if err != nil {
-		return nil, nil, err
+		return b, err
 	}
 	credential := func(upstream string) gateway.Credential {
-		return gateway.All(gateway.Static(headers), gateway.Caller(i.as.Ring, upstream))
+		if s.CallerHeader == config.CallerOff || s.Open() { // of an open server nobody knows who calls
+			return gateway.Static(headers)
+		}
+		return gateway.All(gateway.Static(headers), gateway.Caller(g.as.Ring, upstream))
 	}
 	switch {
-	case s.URL != "":
-		to, err := url.Parse(s.URL)
-		if err != nil || to.Scheme != "http" && to.Scheme != "https" || to.Host == "" {
-			return nil, nil, fmt.Errorf("%q is not an http or https address", s.URL)
+	case len(s.Addresses()) > 0:
+		pool, err := g.overHTTP(name, s)
+		if err != nil {
+			return b, err
 		}
-		return gateway.HTTP(to, gateway.Transport()), credential(s.URL), nil
+		b = behind{pool.Upstream, credential(audience(name, s)), nil}
+		tokens, err := g.tokens(s)
+		if err == nil && tokens != nil {
+			b.credential, b.renew = gateway.All(b.credential, tokens.Set), tokens.Renew
+		}
+		return b, err
 	case len(s.Command) > 0:
-		pool := &stdio.Pool{Command: s.Command, Env: s.Environment, Log: i.e.Slog.With("server", name)}
-		i.closing = append(i.closing, pool.Close)
-		return func(c guard.Call) http.RoundTripper { return pool.For(c.Caller, c.Message) }, credential("doorward:stdio:" + name), nil
+		pool, err := keep(g, "stdio/"+name, []any{s.Command, s.Environment}, func() (*stdio.Pool, func() error, error) {
+			p := &stdio.Pool{Command: s.Command, Env: s.Environment, Log: g.e.Slog.With("server", name)}
+			return p, p.Close, nil
+		})
+		if err != nil {
+			return b, err
+		}
+		return behind{upstream: func(c guard.Call) http.RoundTripper { return pool.For(c.Caller, c.Message) }, credential: credential("doorward:stdio:" + name)}, nil
 	case s.Demo:
-		upstream, err := i.inProcess(demo.Handler())
-		return upstream, credential("doorward:demo"), err
+		upstream, err := keep(g, "demo/"+name, nil, func() (gateway.Upstream, func() error, error) { return inProcess(demo.Handler()) })
+		return behind{upstream: upstream, credential: credential("doorward:demo")}, err
 	}
-	return nil, nil, errors.New("nothing stands behind it: it has no url, command or demo")
+	return b, errors.New("nothing stands behind it: it has no url, command or demo")
 }
 
 // inProcess is an upstream that no address leads to: whoever reaches the machine still has to pass the gateway.
-func (i *Installation) inProcess(h http.Handler) (gateway.Upstream, error) {
+func inProcess(h http.Handler) (gateway.Upstream, func() error, error) {
 	l := newPipes()
 	server := &http.Server{Handler: h}
 	go func() { _ = server.Serve(l) }()
-	i.closing = append(i.closing, server.Close)
 	t := gateway.Transport()
 	t.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) { return l.dial(ctx) }
-	return gateway.HTTP(&url.URL{Scheme: "http", Host: "demo", Path: "/"}, t), nil
+	return gateway.HTTP(&url.URL{Scheme: "http", Host: "demo", Path: "/"}, t), server.Close, nil
 }
 
 // pipes is a listener whose connections are made in memory.

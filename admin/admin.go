@@ -99,9 +99,9 @@ func (a *API) Handler() http.Handler {
 	return mux
 }
 
-// Serve serves the socket until l is closed.
-func (a *API) Serve(l net.Listener) error {
-	s := &http.Server{Handler: a.Handler(), ReadHeaderTimeout: 10 * time.Second}
+// Serve serves the socket with the API of the moment until l is closed.
+func Serve(l net.Listener, now func() *API) error {
+	s := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { now().Handler().ServeHTTP(w, r) }), ReadHeaderTimeout: 10 * time.Second}
 	if err := s.Serve(l); !errors.Is(err, net.ErrClosed) {
 		return err
 	}

@@ -6,6 +6,7 @@ type Code string
 // The codes.
 const (
 	Installed          Code = "installation.created"
+	Configured         Code = "installation.configured"
 	KeyAdded           Code = "key.added"
 	PersonAdded        Code = "person.added"
 	PersonChanged      Code = "person.changed"

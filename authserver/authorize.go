@@ -84,7 +84,7 @@ func (s *Server) begin(w http.ResponseWriter, r *http.Request, p Pending, person
 	if person != nil && p.Fresh(person.At) {
 		p.SignedIn = person
 	}
-	if err := s.c.Store.Pendings.Begin(r.Context(), now, now.Add(s.c.Pending), p); err != nil {
+	if err := s.c.Store.Pendings.Begin(r.Context(), now, now.Add(s.c.Lifetimes.Pending), p); err != nil {
 		return err
 	}
 	return s.next(w, r, p)
@@ -334,7 +334,7 @@ func (s *Server) approve(w http.ResponseWriter, r *http.Request, now time.Time, 
 	if p.SignedIn == nil { // no list of steps, however wrong, gives a code to nobody
 		return errors.New("approving a request that nobody signed in for")
 	}
-	g, code := grant.New(now, s.approved(p, c), s.c.Lifetimes)
+	g, code := grant.New(now, s.approved(p, c), s.c.Lifetimes.Lifetimes)
 	info := request.From(r.Context())
 	record := audit.Record{Code: audit.Authorized, Now: now, Request: info.ID, Client: info.Client, Subject: p.SignedIn.Principal, About: c.ID, Server: g.Resources[0]}
 	_, err = s.c.Log.Do(r.Context(), record, func(ctx context.Context, in audit.Intent) (audit.Outcome, error) {

@@ -90,7 +90,7 @@ func (s *Server) Allow(w http.ResponseWriter, r *http.Request, p Pending, choice
 			return out, nil
 		}
 		for _, resource := range given.Resources {
-			if err := s.c.Store.Consents.Remember(ctx, in, in.Now().Add(s.c.Consent), p.SignedIn.Principal, agreed(c, p.Redirect), resource, s.OfferedAt(p, given.Resources, resource)); err != nil {
+			if err := s.c.Store.Consents.Remember(ctx, in, in.Now().Add(s.c.Lifetimes.Consent), p.SignedIn.Principal, agreed(c, p.Redirect), resource, s.OfferedAt(p, given.Resources, resource)); err != nil {
 				return out, err
 			}
 		}

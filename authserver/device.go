@@ -84,7 +84,7 @@ func (s *Server) serveDevice(w http.ResponseWriter, r *http.Request) error {
 	}
 	return writeJSON(w, http.StatusOK, "no-store", deviceAnswer{
 		DeviceCode: code, UserCode: d.Shown(), URI: s.c.Issuer + DevicePage, Complete: s.c.Issuer + DevicePage + "?" + url.Values{"user_code": {d.Shown()}}.Encode(),
-		Expires: int(s.c.DeviceCode / time.Second), Interval: int(pollInterval / time.Second),
+		Expires: int(s.c.Lifetimes.Device / time.Second), Interval: int(pollInterval / time.Second),
 	})
 }
 
@@ -105,7 +105,7 @@ func (s *Server) device(r *http.Request, p oauth.Params) (d Device, err error) {
 	if c.Source != oauth.Listed && c.Source != oauth.Document || !c.May(deviceGrant) {
 		return d, unauthorizedClient(deviceGrant)
 	}
-	d = Device{Client: c.ID, Limit: limit(c), From: info.Client, Began: info.Now, Interval: pollInterval, Until: info.Now.Add(s.c.DeviceCode)}
+	d = Device{Client: c.ID, Limit: limit(c), From: info.Client, Began: info.Now, Interval: pollInterval, Until: info.Now.Add(s.c.Lifetimes.Device)}
 	target, err := s.deviceTarget(p)
 	if err != nil {
 		return d, err

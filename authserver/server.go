@@ -19,17 +19,14 @@ import (
 
 // Config is one issuer.
 type Config struct {
-	Issuer     string            // byte for byte, without a slash at its end
-	Resources  []oauth.Resource  // the servers that tokens are given for
-	Aliases    map[string]string // :: another spelling of an origin → the configured one; loopback only
-	Trusts     []Trust           // whose assertions are taken as grants
-	ACR        []string          // the ways to sign in that there are
-	Lifetimes  grant.Lifetimes
-	Pending    time.Duration // how long a request waits for a person; 0: 10 min
-	DeviceCode time.Duration // how long a device waits for a person; 0: 10 min
-	Consent    time.Duration // how long consent is remembered; 0: 90 d
-	Limits     Limits
-	Nonces     token.Nonces // of DPoP proofs
+	Issuer    string            // byte for byte, without a slash at its end
+	Resources []oauth.Resource  // the servers that tokens are given for
+	Aliases   map[string]string // :: another spelling of an origin → the configured one; loopback only
+	Trusts    []Trust           // whose assertions are taken as grants
+	ACR       []string          // the ways to sign in that there are
+	Lifetimes Lifetimes
+	Limits    Limits
+	Nonces    token.Nonces // of DPoP proofs
 
 	Clients
 	Person func(r *http.Request) (*SignedIn, error) // who is signed in in this browser, nil for nobody; a nil func: the pages alone know
@@ -58,6 +55,39 @@ type Limits struct {
 	Client  int `yaml:"client_minute"`  // 60,000: one client id is shared by all who use the program
 }
 
+// WithDefaults fills in what is zero.
+func (l Limits) WithDefaults() Limits {
+	if l.Address == 0 {
+		l.Address = 6_000
+	}
+	if l.Client == 0 {
+		l.Client = 60_000
+	}
+	return l
+}
+
+// Lifetimes are those of grants, and of what people are asked for. A member that is zero is the default beside it.
+type Lifetimes struct {
+	grant.Lifetimes `yaml:",inline"`
+	Pending         time.Duration `yaml:"pending"`     // how long an authorization request waits for a person: 10 min
+	Device          time.Duration `yaml:"device_code"` // 10 min
+	Consent         time.Duration `yaml:"consent"`     // how long it is remembered: 90 d
+}
+
+// WithDefaults fills in what is zero.
+func (l Lifetimes) WithDefaults() Lifetimes {
+	l.Lifetimes = l.Lifetimes.WithDefaults()
+	for _, d := range []struct {
+		v   *time.Duration
+		def time.Duration
+	}{{&l.Pending, 10 * time.Minute}, {&l.Device, 10 * time.Minute}, {&l.Consent, 90 * 24 * time.Hour}} {
+		if *d.v == 0 {
+			*d.v = d.def
+		}
+	}
+	return l
+}
+
 // Server is an authorization server. It is safe for concurrent use.
 type Server struct {
 	c     Config
@@ -76,22 +106,13 @@ func New(c Config) *Server {
 	for _, r := range s.all {
 		audiences = append(audiences, r.URI)
 	}
-	s.own = token.NewVerifier(token.Issuer{URL: c.Issuer, Keys: token.Own(s.Ring), Audiences: audiences})
+	s.own = token.NewVerifier(token.Issuer{URL: c.Issuer, Keys: token.Own(s.Ring), Audiences: audiences, Groups: true})
 	return s
 }
 
 func (c Config) withDefaults() Config {
 	c.Lifetimes = c.Lifetimes.WithDefaults()
-	for d, std := range map[*time.Duration]time.Duration{&c.Pending: 10 * time.Minute, &c.DeviceCode: 10 * time.Minute, &c.Consent: 90 * 24 * time.Hour} {
-		if *d == 0 {
-			*d = std
-		}
-	}
-	for n, std := range map[*int]int{&c.Limits.Address: 6_000, &c.Limits.Client: 60_000} {
-		if *n == 0 {
-			*n = std
-		}
-	}
+	c.Limits = c.Limits.WithDefaults()
 	if c.Slog == nil {
 		c.Slog = slog.Default()
 	}

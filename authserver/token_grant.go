@@ -79,7 +79,7 @@ func (s *Server) served(g grant.Grant, w grant.Wanted) error {
 
 // give is what a grant that was Good for w gives.
 func (s *Server) give(now time.Time, g grant.Grant, w grant.Wanted) issued {
-	i := issued{Claims: g.Claims(now, w, s.c.Lifetimes), refresh: g.RefreshToken()}
+	i := issued{Claims: g.Claims(now, w, s.c.Lifetimes.Lifetimes), refresh: g.RefreshToken()}
 	r, _ := s.Resource(i.Resource)
 	i.Scopes = i.Scopes.Intersect(r.Permitted(g.Groups)) // those of another resource of the grant, and our own, mean nothing there
 	i.MayAct = r.MayAct

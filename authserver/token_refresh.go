@@ -23,11 +23,11 @@ func (s *Server) rotate(ctx context.Context, a ask) (act, error) {
 		return nil, err
 	}
 	r.Client, r.Wanted = a.client.ID, w
-	if _, verdict := g.Rotate(a.info.Now, r, s.c.Lifetimes); settled(verdict) {
+	if _, verdict := g.Rotate(a.info.Now, r, s.c.Lifetimes.Lifetimes); settled(verdict) {
 		return nil, refusal(verdict)
 	}
 	return func(ctx context.Context, in audit.Intent) (issued, error) {
-		g, verdict, err := s.c.Store.Grants.Rotate(ctx, in, r, s.c.Lifetimes)
+		g, verdict, err := s.c.Store.Grants.Rotate(ctx, in, r, s.c.Lifetimes.Lifetimes)
 		switch {
 		case err != nil:
 			return issued{}, err

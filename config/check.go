@@ -36,8 +36,11 @@ func check(p *problems, c Config) {
 			k.add(nth("trusted_proxies", i), "%s is everybody: name the networks of your own proxies", n)
 		}
 	}
+	k.operations()
+	k.tracing()
 	k.servers()
 	k.issuers()
+	k.foreignIssuers()
 	k.clients()
 	switch {
 	case c.Policy == "":
@@ -82,12 +85,7 @@ func (k checker) publicURL() {
 // listen holds where to listen against how: nothing goes over plain HTTP where other machines can come in.
 func (k checker) listen() {
 	listen := k.c.Listener()
-	if k.c.TLS != nil && k.c.TLS.Certificate == "" {
-		k.add("tls.certificate", "it is missing: certificate and key go together")
-	}
-	if k.c.TLS != nil && k.c.TLS.Key == "" {
-		k.add("tls.key", "it is missing: certificate and key go together")
-	}
+	k.tls()
 	host, port, err := net.SplitHostPort(listen)
 	number, notNumber := strconv.ParseUint(port, 10, 16)
 	switch {
@@ -105,6 +103,70 @@ func (k checker) listen() {
 	}
 	if public := defaultPort(u); public != port {
 		k.add("listen", "it has port %s, but public_url has port %s: without a proxy, which https is for, they are the same", port, public)
+	}
+}
+
+func (k checker) operations() {
+	given := k.c.Operations.Listen
+	if given == "" {
+		return
+	}
+	host, port, err := net.SplitHostPort(given)
+	number, notNumber := strconv.ParseUint(port, 10, 16)
+	switch {
+	case err != nil || host == "" || notNumber != nil || number == 0:
+		k.add("operations.listen", "%s is not HOST:PORT, such as 127.0.0.1:9090", printable(given))
+	case given == k.c.Listener():
+		k.add("operations.listen", "it is where everybody comes: metrics and reasons are for a listener of their own")
+	}
+}
+
+func (k checker) tracing() {
+	t := k.c.Tracing
+	if t == nil {
+		return
+	}
+	u, err := url.Parse(t.Endpoint)
+	switch {
+	case t.Endpoint == "":
+		k.add("tracing.endpoint", "it is missing: where the collector takes spans, such as http://127.0.0.1:4318/v1/traces")
+	case err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https":
+		k.add("tracing.endpoint", "it is not an http or https address")
+	case u.User != nil:
+		k.add("tracing.endpoint", "it has a user name or password in it: give them in `headers`")
+	}
+	if t.Percent > 100 {
+		k.add("tracing.percent", "it is at most 100")
+	}
+	k.headersAt("tracing.headers", t.Headers)
+}
+
+// tls holds that a certificate comes from one place.
+func (k checker) tls() {
+	t := k.c.TLS
+	switch {
+	case t == nil:
+	case t.ACME != nil && (t.Certificate != "" || t.Key != ""):
+		k.add("tls.acme", "a certificate is given too: which one is to be used?")
+	case t.ACME != nil:
+		k.acme(*t.ACME)
+	case t.Certificate == "":
+		k.add("tls.certificate", "it is missing: certificate and key go together")
+	case t.Key == "":
+		k.add("tls.key", "it is missing: certificate and key go together")
+	}
+}
+
+func (k checker) acme(a ACME) {
+	if !a.Terms {
+		k.add("tls.acme.terms_accepted", "it is missing: read the authority's terms of service, and write true if you accept them")
+	}
+	if a.Directory != "" && k.safe(a.Directory) != "" {
+		k.add("tls.acme.directory", "%s", k.safe(a.Directory))
+	}
+	u, err := url.Parse(k.c.PublicURL)
+	if err == nil && u.Scheme == "https" && (u.Port() != "" || loopbackHost(u.Hostname()) && a.Directory == "" || net.ParseIP(u.Hostname()) != nil) {
+		k.add("tls.acme", "public_url must be a host name without a port: authorities come to port 443 of it")
 	}
 }
 

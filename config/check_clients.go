@@ -200,6 +200,8 @@ func (k checker) reach(at string, names []string) {
 			k.add(nth(at, i), "there is no server %s%s", printable(name), meant(name, known))
 		case slices.Index(names, name) < i:
 			k.add(nth(at, i), "it stands here a second time")
+		case k.c.Servers[name].Open():
+			k.add(nth(at, i), "the server %s is open to everybody: there are no tokens for it", name)
 		}
 	}
 }

@@ -22,8 +22,8 @@ var (
 )
 
 // own are the first segments of the paths that the installation itself answers.
-var own = []string{".well-known", "admin", "authorize", "consent", "device", "device_authorization", "introspect", "jwks", "link",
-	"logout", "par", "register", "revoke", "sign-in", "sign-out", "static", "token", "userinfo"}
+var own = []string{".well-known", "admin", "authorize", "consent", "device", "device_authorization", "healthz", "introspect", "jwks", "link",
+	"logout", "par", "readyz", "register", "revoke", "sign-in", "sign-out", "static", "token", "userinfo"}
 
 // Reserved reports whether a path is the installation's own, so that no server may have it.
 func Reserved(path string) bool {
@@ -48,7 +48,10 @@ func (k checker) servers() {
 		paths[s.Path] = name
 		k.resource(at, name, s, resources)
 		k.behind(at, s)
+		k.upstream(at, s)
 		k.scopes(at, s)
+		k.toolSearch(at, s)
+		k.auth(at, s)
 		k.headers(at, s)
 		k.asks(at, s)
 	}
@@ -111,26 +114,17 @@ func (k checker) documentation(s Server) string {
 // behind holds that exactly one thing stands behind a server, and that it can.
 func (k checker) behind(at string, s Server) {
 	n := 0
-	for _, given := range []bool{s.URL != "", len(s.Command) > 0, s.Demo} {
+	for _, given := range []bool{len(s.Addresses()) > 0, len(s.Command) > 0, s.Demo} {
 		if given {
 			n++
 		}
 	}
 	switch {
-	case n == 0 && k.broken(under(at, "url"), under(at, "command"), under(at, "demo")): // said already
+	case n == 0 && k.broken(under(at, "url"), under(at, "urls"), under(at, "command"), under(at, "demo")): // said already
 	case n == 0:
 		k.add(at, "nothing stands behind it: give `url`, `command` or `demo: true`")
 	case n > 1:
 		k.add(at, "it has several of `url`, `command` and `demo`: which one is to be protected?")
-	}
-	if s.URL != "" {
-		u, err := url.Parse(s.URL)
-		switch {
-		case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.Fragment != "":
-			k.add(under(at, "url"), "it is not an http or https address")
-		case u.User != nil: // it would stand in the caller header's audience
-			k.add(under(at, "url"), "it has a user name or password in it: give them as an upstream header, Authorization: ${env:KEY}")
-		}
 	}
 	if len(s.Environment) > 0 && len(s.Command) == 0 {
 		k.add(under(at, "environment"), "it is for a command, and the server has none")
@@ -146,35 +140,19 @@ func (k checker) behind(at string, s Server) {
 	}
 }
 
-func (k checker) scopes(at string, s Server) {
-	seen := map[string]bool{}
-	for i, scope := range s.Scopes {
-		here := nth(under(at, "scopes"), i)
-		switch {
-		case !scopeName.MatchString(scope.Name):
-			k.add(under(here, "name"), "a scope is a word of printable characters without quotes and backslashes")
-		case scope.Name == "openid" || scope.Name == "offline_access":
-			k.add(under(here, "name"), "%s has a meaning of its own in OpenID Connect: give the scope another name", scope.Name)
-		case seen[scope.Name]:
-			k.add(under(here, "name"), "the scope %s stands here a second time", scope.Name)
-		}
-		seen[scope.Name] = true
-		for j, group := range scope.Groups {
-			if slices.Index(scope.Groups, group) < j {
-				k.add(nth(under(here, "groups"), j), "it stands here a second time")
-			}
-		}
-		if scope.Sentence == "" {
-			k.add(under(here, "sentence"), "it is missing: people read it before they consent")
-		}
+// auth holds that a server which is open asks for nothing: whoever wrote both meant one of them.
+func (k checker) auth(at string, s Server) {
+	if s.Auth == "" {
+		return
 	}
-	if len(s.Scopes) > 0 && len(s.Initial) == 0 && !seen[oauth.DefaultScope] {
-		k.add(under(at, "initial"), "it is missing: which of the scopes does a client get that names none?")
+	if s.Auth != AuthNoneInsecure {
+		k.add(under(at, "auth"), "there is no auth %s: leave it out, so that tokens are asked for, or write %s for a server that is open to everybody", printable(s.Auth), AuthNoneInsecure)
+		return
 	}
-	known := s.ScopeNames()
-	for i, name := range s.Initial {
-		if !known.Contains(name) {
-			k.add(nth(under(at, "initial"), i), "%s is not among the server's scopes", printable(name))
+	for key, given := range map[string]bool{"scopes": len(s.Scopes) > 0, "initial": len(s.Initial) > 0, "required": len(s.Required) > 0, "needs": len(s.Needs) > 0,
+		"dpop": s.DPoP != DPoP{}, "authentication": s.Authentication.MaxAge != 0 || len(s.Authentication.ACR) > 0, "may_act": s.MayAct != "", "device_authorization": s.Devices} {
+		if given {
+			k.add(under(at, key), "the server is open to everybody (`auth: %s`), so this would never count", AuthNoneInsecure)
 		}
 	}
 }
@@ -183,8 +161,12 @@ func (k checker) scopes(at string, s Server) {
 var hop = []string{"connection", "content-length", "doorward-caller", "host", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"}
 
 func (k checker) headers(at string, s Server) {
-	for _, name := range slices.Sorted(maps.Keys(s.UpstreamHeaders)) {
-		here, value := under(under(at, "upstream_headers"), name), string(s.UpstreamHeaders[name])
+	k.headersAt(under(at, "upstream_headers"), s.UpstreamHeaders)
+}
+
+func (k checker) headersAt(at string, all map[string]Text) {
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		here, value := under(at, name), string(all[name])
 		switch lower := strings.ToLower(name); {
 		case !headerName.MatchString(name) || len(name) > 200:
 			k.add(here, "%s cannot be the name of a header", printable(name))

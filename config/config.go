@@ -4,13 +4,12 @@ import (
 	"net/netip"
 	"net/url"
 	"slices"
-	"time"
 
 	"github.com/doorward-mcp/doorward/authserver"
-	"github.com/doorward-mcp/doorward/grant"
 	"github.com/doorward-mcp/doorward/guard"
 	"github.com/doorward-mcp/doorward/login"
 	"github.com/doorward-mcp/doorward/oauth"
+	"github.com/doorward-mcp/doorward/policy"
 	"github.com/doorward-mcp/doorward/registration"
 )
 
@@ -26,10 +25,13 @@ type Config struct {
 	Servers          map[string]Server `yaml:"servers"`           // :: name → server
 	Clients          Clients           `yaml:"clients"`           // the operator's
 	AssertionIssuers []AssertionIssuer `yaml:"assertion_issuers"` // whose assertions are taken; empty: nobody's
+	Issuers          map[string]Issuer `yaml:"issuers"`           // :: name → whose access tokens servers take besides our own
 	Policy           string            `yaml:"policy"`            // scopes-only
 	Registration     Registration      `yaml:"registration"`
 	Exchange         Exchange          `yaml:"exchange"`
 	Limits           authserver.Limits `yaml:"limits"`
+	Operations       Operations        `yaml:"operations"`
+	Tracing          *Tracing          `yaml:"tracing"` // nil: no spans are made
 	Lifetimes        Lifetimes         `yaml:"lifetimes"`
 
 	// InsecureLoopbackDocuments is a PEM file of the certificate authority under which client ID metadata documents are
@@ -40,24 +42,68 @@ type Config struct {
 // DefaultListen is where an installation listens that is not told otherwise.
 const DefaultListen = "127.0.0.1:8080"
 
-// TLS is a certificate chain and its key, as PEM files.
+// Operations is where who runs the installation looks at it.
+type Operations struct {
+	Listen string `yaml:"listen"` // HOST:PORT of /healthz, /readyz and /metrics over plain HTTP, for a network of its own; empty: nowhere
+}
+
+// Tracing is where spans of calls go: a collector of OpenTelemetry that speaks OTLP over HTTP.
+type Tracing struct {
+	Endpoint string          `yaml:"endpoint"` // such as https://otel.example.com:4318/v1/traces
+	Headers  map[string]Text `yaml:"headers"`  // for the collector, with references
+	Percent  int             `yaml:"percent"`  // of calls whose client does not say itself whether it is traced; zero: 100
+}
+
+// TLS is a certificate chain and its key, as PEM files, or an authority that gives them out. One of the two.
 type TLS struct {
 	Certificate string `yaml:"certificate"`
 	Key         string `yaml:"key"`
+	ACME        *ACME  `yaml:"acme"`
 }
 
-// Server is one MCP server. Exactly one of URL, Command and Demo says what stands behind it.
+// ACME is an authority from which the certificate for the public address comes and is renewed. RFC 8555; the challenge is
+// tls-alpn-01 (RFC 8737), so that the authority must reach the listener at port 443 of the public address.
+type ACME struct {
+	Directory string `yaml:"directory"`      // empty: Let's Encrypt's
+	Email     string `yaml:"email"`          // whom the authority tells of trouble; empty: nobody
+	Terms     bool   `yaml:"terms_accepted"` // of the authority, by the operator; false: nothing is asked of it
+	Authority string `yaml:"authority"`      // a PEM file of who signs for the directory's own address; empty: the system's
+}
+
+// Server is one MCP server. Exactly one of URL, URLs, Command and Demo says what stands behind it.
 type Server struct {
-	oauth.Resource  `yaml:",inline"`     // URI empty: the public address and the path
-	Path            string               `yaml:"path"`
-	URL             string               `yaml:"url"`
-	Command         []string             `yaml:"command"`
-	Environment     []string             `yaml:"environment"` // NAME to pass on, or NAME=value
-	Demo            bool                 `yaml:"demo"`
-	UpstreamHeaders map[string]Text      `yaml:"upstream_headers"` // :: name → value
+	oauth.Resource  `yaml:",inline"` // URI empty: the public address and the path
+	Path            string           `yaml:"path"`
+	Auth            string           `yaml:"auth"`        // empty: tokens; AuthNoneInsecure
+	Required        oauth.Scopes     `yaml:"required"`    // what every operation needs; empty: what Initial is
+	Needs           []policy.Need    `yaml:"needs"`       // what some operations need besides
+	ToolSearch      []string         `yaml:"tool_search"` // tools whose results list tools, and are filtered as lists are
+	URL             string           `yaml:"url"`
+	Command         []string         `yaml:"command"`
+	Environment     []string         `yaml:"environment"` // NAME to pass on, or NAME=value
+	Demo            bool             `yaml:"demo"`
+	UpstreamHeaders map[string]Text  `yaml:"upstream_headers"` // :: name → value
+	Upstream        `yaml:",inline"`
 	Limits          guard.Limits         `yaml:"limits"`
 	DPoP            DPoP                 `yaml:"dpop"`
 	Authentication  guard.Authentication `yaml:"authentication"`
+	Issuers         []ServerIssuer       `yaml:"issuers"`     // whose tokens it takes; empty: our own
+	GroupsFrom      string               `yaml:"groups_from"` // the one of Issuers whose groups count; empty: our own, if it is one
+}
+
+// AuthNoneInsecure is the Auth of a server that is open to everybody, on purpose.
+const AuthNoneInsecure = "none-insecure"
+
+// Open reports whether everybody may call.
+func (s Server) Open() bool { return s.Auth == AuthNoneInsecure }
+
+// Needed says what each operation of a server needs.
+func (s Server) Needed() policy.Scopes {
+	all := oauth.NewScopes(s.Required...)
+	if len(all) == 0 {
+		all = s.InitialScopes()
+	}
+	return policy.NewScopes(all, s.Includes(), s.Needs...)
 }
 
 // DPoP is what a server asks of proofs of possession. RFC 9449. The zero DPoP takes bound and unbound tokens.
@@ -81,11 +127,8 @@ type Exchange struct {
 
 // Lifetimes are those of every role in one place; one that is zero is its role's default.
 type Lifetimes struct {
-	grant.Lifetimes `yaml:",inline"`
-	Login           login.Lifetimes `yaml:",inline"`
-	Pending         time.Duration   `yaml:"pending"`     // how long an authorization request waits for a person: 10 min
-	Device          time.Duration   `yaml:"device_code"` // 10 min
-	Consent         time.Duration   `yaml:"consent"`     // how long it is remembered: 90 d
+	authserver.Lifetimes `yaml:",inline"`
+	Login                login.Lifetimes `yaml:",inline"`
 }
 
 // Named are the hosts that the operator named as places of keys: they may lie on a private network.
@@ -98,6 +141,10 @@ func (c Config) Named() (hosts []string) {
 	for _, a := range c.AssertionIssuers {
 		add(a.Issuer)
 		add(a.JWKSURI)
+	}
+	for _, i := range c.Issuers {
+		add(i.Issuer)
+		add(i.JWKSURI)
 	}
 	for _, address := range c.KeyAddresses() {
 		add(address)

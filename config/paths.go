@@ -1,23 +1,54 @@
 package config
 
 import (
+	"maps"
 	"path/filepath"
+	"slices"
 	"strings"
 )
+
+// Files are the files whose contents count: certificates, keys, and what ${file:PATH} refers to.
+func (c Config) Files() (all []string) {
+	c.Data = ""
+	if strings.HasPrefix(string(c.Database), "sqlite:") {
+		c.Database = ""
+	}
+	c.Servers = maps.Clone(c.Servers)
+	for name, s := range c.Servers {
+		s.Command = nil
+		c.Servers[name] = s
+	}
+	c.paths(func(path *string) {
+		if *path != "" && !slices.Contains(all, *path) {
+			all = append(all, *path)
+		}
+	})
+	slices.Sort(all)
+	return all
+}
 
 // In is c with relative paths as they are seen from dir, and with where it listens filled in. Paths are those of
 // certificates, keys, data, the database, what ${file:PATH} refers to, and a command that begins with ./ or ../.
 func (c Config) In(dir string) Config {
-	from := func(path *string) {
+	return c.paths(func(path *string) {
 		if *path != "" && !filepath.IsAbs(*path) {
 			*path = filepath.Join(dir, *path)
 		}
-	}
+	})
+}
+
+// paths is c with what from makes of each path.
+func (c Config) paths(from func(*string)) Config {
 	c.Listen = c.Listener()
 	if c.TLS != nil {
 		files := *c.TLS
 		from(&files.Certificate)
 		from(&files.Key)
+		if files.ACME != nil {
+			acme := *files.ACME
+			from(&acme.Authority)
+			files.ACME = &acme
+		}
 		c.TLS = &files
 	}
 	from(&c.Data)
@@ -27,12 +58,29 @@ func (c Config) In(dir string) Config {
 		from(&path)
 		c.Database = Text("sqlite:" + path)
 	}
+	if c.Tracing != nil {
+		t := *c.Tracing
+		t.Headers = textsIn(t.Headers, from)
+		c.Tracing = &t
+	}
 	c.Registration.InitialAccessToken = Secret(Text(c.Registration.InitialAccessToken).in(from))
 	servers := make(map[string]Server, len(c.Servers))
 	for name, s := range c.Servers {
 		servers[name] = s.in(from)
 	}
 	c.Servers = servers
+	issuers := make(map[string]Issuer, len(c.Issuers))
+	for name, i := range c.Issuers {
+		if i.Introspection != nil {
+			asked := *i.Introspection
+			asked.Secret = Secret(Text(asked.Secret).in(from))
+			i.Introspection = &asked
+		}
+		issuers[name] = i
+	}
+	if len(issuers) > 0 {
+		c.Issuers = issuers
+	}
 	c.Clients.Listed = append([]Client(nil), c.Clients.Listed...)
 	for i := range c.Clients.Listed {
 		client := &c.Clients.Listed[i]
@@ -47,15 +95,17 @@ func (s Server) in(from func(*string)) Server {
 		s.Command = append([]string(nil), s.Command...)
 		from(&s.Command[0])
 	}
-	var headers map[string]Text
-	for name, value := range s.UpstreamHeaders {
-		if headers == nil {
-			headers = map[string]Text{}
-		}
-		headers[name] = value.in(from)
-	}
-	s.UpstreamHeaders = headers
+	s.UpstreamHeaders = textsIn(s.UpstreamHeaders, from)
+	s.Upstream = s.Upstream.in(from)
 	return s
+}
+
+func textsIn(all map[string]Text, from func(*string)) map[string]Text {
+	all = maps.Clone(all)
+	for name, value := range all {
+		all[name] = value.in(from)
+	}
+	return all
 }
 
 // in is t with the paths of its references changed.

@@ -15,7 +15,7 @@ import (
 
 // What a file may have: far more than any installation needs, and little enough to be read in an instant.
 const (
-	maxFile  = 256 << 10
+	maxFile  = 4 << 20
 	maxDepth = 16
 )
 

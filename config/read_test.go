@@ -50,7 +50,7 @@ func TestEverything(t *testing.T) {
 		t.Fatal(err)
 	}
 	walk(reflect.ValueOf(c), "", func(path string, v reflect.Value) {
-		if path == "Demo" || path == "Servers.Demo" || path == "Servers.Resource.URI" {
+		if path == "Demo" || path == "Servers.Demo" || path == "Servers.Resource.URI" || path == "TLS.ACME" {
 			return // one server cannot have everything: the next lines hold these
 		}
 		if v.IsZero() {
@@ -183,7 +183,7 @@ func TestWhatIsNotRead(t *testing.T) {
 		"merge key":        {base + "<<: {a: b}\n", ":9:1: anchors"},
 		"tag":              {"public_url: !!str x\n", ":1:13: anchors"},
 		"two documents":    {base + "---\n" + base, "a second document begins here"},
-		"too long":         {"# " + strings.Repeat("x", 256<<10), "longer than 256 KiB"},
+		"too long":         {"# " + strings.Repeat("x", 4<<20), "longer than 4096 KiB"},
 		"deep brackets":    {"a: " + strings.Repeat("[", 100_000), "nested deeper"},
 		"deep braces":      {"a: " + strings.Repeat("{a: ", 50_000), "nested deeper"},
 		"deep entries":     {strings.Repeat("- ", 100_000), "nested deeper"},

@@ -8,7 +8,8 @@ import (
 	"strings"
 )
 
-// Secret is a reference to a secret and nothing else: ${env:NAME} or ${file:PATH}. Empty: there is none.
+// Secret is a reference to a secret and nothing else: ${env:NAME}, ${file:PATH} or ${credential:NAME}, one that systemd hands
+// to a service (systemd.exec(5), LoadCredential=). Empty: there is none.
 type Secret string
 
 // Text is a value in which references may stand.
@@ -53,14 +54,31 @@ func (t Text) Expand(lookup Lookup, escape func(string) string) (string, error) 
 // Headers are the upstream headers of s with their references looked up. A reference that leads nowhere is an error
 // that names it; so is a value that no header can have.
 func (s Server) Headers(lookup Lookup) (http.Header, error) {
+	h, err := headers(s.UpstreamHeaders, lookup)
+	if err != nil {
+		return nil, fmt.Errorf("upstream header %w", err)
+	}
+	return h, nil
+}
+
+// Reveal is the headers for the collector, as Server.Headers.
+func (t Tracing) Reveal(lookup Lookup) (http.Header, error) {
+	h, err := headers(t.Headers, lookup)
+	if err != nil {
+		return nil, fmt.Errorf("header for the collector: %w", err)
+	}
+	return h, nil
+}
+
+func headers(all map[string]Text, lookup Lookup) (http.Header, error) {
 	h := http.Header{}
-	for name, text := range s.UpstreamHeaders {
+	for name, text := range all {
 		value, err := text.Expand(lookup, nil)
 		if err != nil {
-			return nil, fmt.Errorf("upstream header %s: %w", name, err)
+			return nil, fmt.Errorf("%s: %w", name, err)
 		}
 		if strings.ContainsAny(value, "\r\n\x00") {
-			return nil, fmt.Errorf("upstream header %s: its value has a line break", name)
+			return nil, fmt.Errorf("%s: its value has a line break", name)
 		}
 		h.Set(name, value)
 	}
@@ -99,14 +117,16 @@ func escapeAll(s string) string {
 func checkReferences(s string) string {
 	for _, m := range reference.FindAllStringSubmatch(s, -1) {
 		switch {
-		case m[1] != "env" && m[1] != "file":
-			return fmt.Sprintf("there is no reference %s: ${env:NAME} and ${file:PATH} are", m[0])
+		case m[1] != "env" && m[1] != "file" && m[1] != "credential":
+			return fmt.Sprintf("there is no reference %s: ${env:NAME}, ${file:PATH} and ${credential:NAME} are", m[0])
+		case m[1] == "credential" && strings.ContainsAny(m[2], `/\`):
+			return fmt.Sprintf("the reference %s has a path: a credential has a name", m[0])
 		case m[2] == "":
 			return fmt.Sprintf("the reference %s names nothing", m[0])
 		}
 	}
 	if strings.Contains(reference.ReplaceAllString(s, ""), "${") {
-		return "a reference has no end: ${env:NAME} and ${file:PATH} are references"
+		return "a reference has no end: ${env:NAME}, ${file:PATH} and ${credential:NAME} are references"
 	}
 	return ""
 }

@@ -79,9 +79,9 @@ func TestPathsAreRelativeToTheFile(t *testing.T) {
 	}
 	files := in.Servers["files"]
 	got := []string{in.TLS.Certificate, in.TLS.Key, in.Data, string(in.Database), in.InsecureLoopbackDocuments, files.Command[0], files.Command[1],
-		string(files.UpstreamHeaders["X-Key"]), string(in.Clients.Listed[2].Secret), in.Clients.Listed[3].JWKSFile}
+		string(files.UpstreamHeaders["X-Key"]), string(in.Clients.Listed[2].Secret), in.Clients.Listed[3].JWKSFile, string(in.Issuers["hydra"].Introspection.Secret)}
 	want := []string{"/etc/doorward/cert.pem", "/etc/doorward/key.pem", "/etc/doorward/data", "sqlite:/etc/doorward/db/a.db", "/etc/doorward/ca.pem", "/etc/doorward/server", "./argument",
-		"a${file:/etc/doorward/key}b${env:key}", "${file:/etc/doorward/secrets/notes}", "/etc/doorward/batch.jwks.json"}
+		"a${file:/etc/doorward/key}b${env:key}", "${file:/etc/doorward/secrets/notes}", "/etc/doorward/batch.jwks.json", "${file:/etc/doorward/secrets/hydra}"}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %q\nwant %q", got, want)
 	}

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"crypto/sha256"
 	"encoding"
 	"fmt"
 	"reflect"
@@ -21,6 +22,15 @@ func (c Config) YAML() ([]byte, error) {
 		return nil, fmt.Errorf("writing the configuration: %w", err)
 	}
 	return []byte(b.String()), nil
+}
+
+// Digest is the SHA-256 of what YAML gives, in hexadecimal: what records call a configuration.
+func (c Config) Digest() string {
+	b, err := c.YAML()
+	if err != nil {
+		panic("config: every type of a file can be written: " + err.Error())
+	}
+	return fmt.Sprintf("%x", sha256.Sum256(b))
 }
 
 // The writer writes blocks and scalars and nothing else. The library's own leaves some texts bare that it reads back as

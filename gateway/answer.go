@@ -1,11 +1,13 @@
 package gateway
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
 	"mime"
 	"net/http"
+	"strings"
 	"sync"
 
 	"github.com/doorward-mcp/doorward/audit"
@@ -16,16 +18,15 @@ import (
 // answer is an upstream's answer on its way to the client. run passes it on up to the message that ends it, which is
 // held; release lets go what was held, after the outcome has been recorded, and what may still follow.
 type answer struct {
+	filter
 	w        http.ResponseWriter
 	flush    func() error
 	res      *http.Response
-	call     guard.Call
 	held     []byte
 	more     bool // the upstream has not ended yet
 	gone     bool // the client went away; the upstream is read to its end
 	events   mcp.Events
 	pending  int // requests of the message that have no response yet
-	finish   func()
 	outcome  audit.Outcome
 	canceled context.CancelCauseFunc
 }
@@ -34,27 +35,46 @@ const chunk = 32 << 10
 
 var buffers = sync.Pool{New: func() any { b := make([]byte, chunk); return &b }}
 
-// begin writes the head of the answer.
-func (s *Server) begin(w http.ResponseWriter, call guard.Call, res *http.Response, end context.CancelCauseFunc) *answer {
-	a := &answer{w: w, flush: http.NewResponseController(w).Flush, res: res, call: call, canceled: end, finish: func() {}}
+// answer is what res will be to the client. Nothing is written yet.
+func (s *Server) answer(ctx context.Context, w http.ResponseWriter, call guard.Call, res *http.Response, end context.CancelCauseFunc) *answer {
+	a := &answer{filter: s.filter(ctx, call), w: w, flush: http.NewResponseController(w).Flush, res: res, canceled: end}
 	for _, op := range call.Message.Operations {
 		if op.Kind == mcp.KindRequest {
 			a.pending++
 		}
 	}
-	pass(w.Header(), res.Header, returned)
-	w.WriteHeader(res.StatusCode)
-	if streams(res) {
-		_ = a.flush() // the client learns at once that the stream is open
-		done := make(chan struct{})
-		a.finish = func() { close(done) }
-		go s.watch(call, done, end)
-	}
 	return a
 }
 
+// begin writes the head of the answer.
+func (a *answer) begin() {
+	h := a.w.Header()
+	pass(h, a.res.Header, returned)
+	if shared(h["Cache-Control"]) {
+		h["Cache-Control"] = []string{"no-store"}
+	}
+	if !streams(a.res) {
+		a.w.WriteHeader(a.res.StatusCode)
+		return
+	}
+	h["X-Accel-Buffering"] = []string{"no"} // MCP 2026-07-28, Receiving Messages: proxies before us must not hold events
+	a.w.WriteHeader(a.res.StatusCode)
+	_ = a.flush() // the client learns at once that the stream is open
+}
+
+// shared reports whether caches that serve several people may keep an answer although its request had a token. RFC 9111
+// §3.5: what an upstream says there, it says without knowing that there is one.
+func shared(lines []string) bool {
+	for _, line := range lines {
+		line = strings.ToLower(line)
+		if strings.Contains(line, "public") || strings.Contains(line, "s-maxage") || strings.Contains(line, "must-revalidate") {
+			return true
+		}
+	}
+	return false
+}
+
 func (a *answer) close() {
-	a.finish()
 	_ = a.res.Body.Close()
 }
 
@@ -74,10 +94,14 @@ func (a *answer) run() (audit.Outcome, error) {
 // runBody passes a plain body on and holds its last piece.
 func (a *answer) runBody(buf []byte) error {
 	whole := true // held is everything so far: small answers are read for their outcome
+	scan := a.strays()
 	for {
 		n, err := a.res.Body.Read(buf)
 		if n > 0 {
 			if len(a.held)+n > chunk {
+				if scan != nil && scan.Lists(a.held) {
+					return errStray
+				}
 				if err := a.send(a.held); err != nil {
 					return err
 				}
@@ -92,12 +116,25 @@ func (a *answer) runBody(buf []byte) error {
 			return a.broken(err)
 		}
 	}
+	var replies []mcp.Reply
 	if whole && a.res.StatusCode < 400 {
-		for _, r := range mcp.Responses(a.held) {
-			a.judge(r)
-		}
+		replies = mcp.Responses(a.held)
+	}
+	for _, r := range replies {
+		a.judge(r)
+	}
+	if scan != nil && a.stray(scan, replies) {
+		return errStray
 	}
 	return nil
+}
+
+// stray reports whether a list stands in what is held. What was read as one response needs no second look.
+func (a *answer) stray(scan *mcp.Scan, replies []mcp.Reply) bool {
+	if len(replies) == 1 && !bytes.HasPrefix(bytes.TrimLeft(a.held, " \t\r\n"), []byte("[")) {
+		return replies[0].Lists
+	}
+	return scan.Lists(a.held)
 }
 
 // runEvents passes events on as they come, up to the response to the last request of the message, which is held.
@@ -112,7 +149,7 @@ func (a *answer) runEvents(buf []byte) error {
 			return err
 		}
 		if errors.Is(err, io.EOF) {
-			a.held = append(a.held, a.events.Rest()...)
+			a.held = append(a.held, a.last(a.events.Rest())...)
 			return nil
 		}
 		if err != nil {
@@ -129,15 +166,17 @@ func (a *answer) take() (ended bool, err error) {
 		if !ok {
 			break
 		}
-		if r, ok := mcp.Response(e.Data); ok && len(e.Data) > 0 {
+		raw, replies := a.event(e)
+		for _, r := range replies {
 			a.judge(r)
-			if a.pending--; a.pending == 0 {
-				a.held = append(a.held, e.Raw...)
-				ended = true
-				break
-			}
+			a.pending--
+			ended = ended || a.pending == 0
 		}
-		ready = append(ready, e.Raw...)
+		if ended {
+			a.held = append(a.held, raw...)
+			break
+		}
+		ready = append(ready, raw...)
 	}
 	if len(ready) == 0 {
 		return ended, nil
@@ -148,8 +187,11 @@ func (a *answer) take() (ended bool, err error) {
 	return ended, a.flushed()
 }
 
-// judge takes a response into the outcome. What failed stays.
+// judge takes a response into the outcome, before the client has it. What failed stays.
 func (a *answer) judge(r mcp.Reply) {
+	if r.Task != "" && makesTask(a.call, r.ID) {
+		a.s.c.Tasks.made(a.call, r.Task)
+	}
 	switch {
 	case r.Failed:
 		a.outcome.Result, a.outcome.Reason = "failed", "rpc_error"
@@ -208,17 +250,20 @@ func (a *answer) release() {
 	if !a.more {
 		return
 	}
-	if a.send(a.events.Rest()) != nil || a.flushed() != nil {
-		return
-	}
 	buf := buffers.Get().(*[]byte)
 	defer buffers.Put(buf)
 	for {
-		n, err := a.res.Body.Read(*buf)
-		if a.send((*buf)[:n]) != nil || n > 0 && a.flushed() != nil {
+		if _, err := a.take(); err != nil {
 			return
 		}
+		n, err := a.res.Body.Read(*buf)
+		if full := a.events.Write((*buf)[:n]); full != nil {
+			panic(http.ErrAbortHandler)
+		}
 		if errors.Is(err, io.EOF) {
+			if _, err := a.take(); err == nil && a.send(a.last(a.events.Rest())) == nil {
+				_ = a.flushed()
+			}
 			return
 		}
 		if err != nil {
@@ -229,7 +274,7 @@ func (a *answer) release() {
 
 func mediaType(res *http.Response) string {
 	mt, _, err := mime.ParseMediaType(res.Header.Get("Content-Type"))
-	if err != nil {
+	if err != nil && !errors.Is(err, mime.ErrInvalidMediaParameter) { // clients go by what stands before the parameters
 		return ""
 	}
 	return mt

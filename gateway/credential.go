@@ -25,19 +25,25 @@ func Static(h http.Header) Credential {
 }
 
 // Caller sets CallerHeader, signed with ring and meant for upstream alone. An assertion serves a token's calls for half
-// its life, so that a call need not wait for a signature.
+// its life, so that a call need not wait for a signature. Of a caller whom nobody knows nothing is said.
 func Caller(ring func() *token.Ring, upstream string) Credential {
 	made := otter.Must(&otter.Options[string, assertion]{MaximumSize: 100_000})
 	return func(_ context.Context, c guard.Call, out http.Header) error {
-		now := c.Request.Now
-		a, ok := made.GetIfPresent(c.Caller.ID)
+		if c.Caller.Subject == "" {
+			return nil
+		}
+		now, key := c.Request.Now, c.Caller.ID
+		if key == "" { // RFC 7519 §4.1.7: jti is optional, and the tokens of other issuers may have none
+			key = identity(c.Caller)
+		}
+		a, ok := made.GetIfPresent(key)
 		if !ok || a.of != c.Caller.Principal || now.Sub(a.made) >= token.CallerLifetime/2 || now.Before(a.made) {
 			text, err := ring().Caller(now, upstream, c.Caller)
 			if err != nil {
 				return err
 			}
 			a = assertion{text, c.Caller.Principal, now}
-			made.Set(c.Caller.ID, a)
+			made.Set(key, a)
 		}
 		out.Set(CallerHeader, a.text)
 		return nil

@@ -45,9 +45,20 @@ func opensStream(c guard.Call) bool {
 	return false
 }
 
-// watch ends a stream when its token expires or is taken back: the token was good when the stream began, and a stream
-// may last for days. The specification is silent here. Calls that are answered once are left to finish when the token
-// expires. watch returns when done is closed.
+// attend watches over a call that lasts: nearly all are over before it would be worth a goroutine. What it gives stops it.
+func (s *Server) attend(life context.Context, c guard.Call, end context.CancelCauseFunc) (stop func() bool) {
+	if s.c.Revocations == nil && !opensStream(c) {
+		return func() bool { return true }
+	}
+	return time.AfterFunc(soon, func() { s.watch(c, life.Done(), end) }).Stop
+}
+
+// soon is when a call begins to last. It is well within the second in which a token that is taken back must be of no use.
+const soon = 250 * time.Millisecond
+
+// watch ends a call when its token is taken back, and a stream that the client opened when it expires, too: the token was
+// good when it began, and a stream may last for days. The specification is silent here. Calls that are answered once are
+// left to finish when the token expires. watch returns when done is closed.
 func (s *Server) watch(c guard.Call, done <-chan struct{}, end context.CancelCauseFunc) {
 	var expired <-chan struct{}
 	if opensStream(c) {

@@ -15,28 +15,30 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	defer s.guard.Done(call)
 	if call.Nonce != "" {
 		w.Header().Set("DPoP-Nonce", call.Nonce) // RFC 9449 §8.2
 	}
 	if call, err = s.openSession(call); err != nil {
-		return s.noSession(r, call, err)
+		return s.refused(r, call, "session", err)
+	}
+	if err = s.ownTasks(call); err != nil {
+		return s.refused(r, call, "task_owner", err)
 	}
 	life, end := s.lifetime(r.Context(), call)
 	defer end(nil)
+	defer s.attend(life, call, end)()
+	life, span := s.trace(life, r, call)
 	var rest *answer
-	_, err = s.c.Log.Do(r.Context(), call.Record(), func(_ context.Context, in audit.Intent) (audit.Outcome, error) {
-		res, err := s.ask(life, r, call)
+	_, err = s.c.Log.Do(r.Context(), call.Record(), func(_ context.Context, in audit.Intent) (out audit.Outcome, err error) {
+		defer func() { traced(span, out, err) }()
+		a, out, err := s.answered(life, w, r, call, end)
 		if err != nil {
-			return audit.Outcome{Result: "upstream"}, err
-		}
-		if id := res.Header.Get(sessionHeader); id != "" && s.c.Box != nil {
-			if id, err = s.sealSession(r, call, id); err != nil {
-				return audit.Outcome{}, errors.Join(err, res.Body.Close())
-			}
-			res.Header.Set(sessionHeader, id)
+			return out, err
 		}
 		w.Header().Set("Doorward-Receipt", in.ID())
-		rest = s.begin(w, call, res, end)
+		rest = a
+		rest.begin()
 		return rest.run()
 	})
 	if rest == nil {
@@ -53,16 +55,57 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// ask sends the call to the upstream. Its errors are answers.
+// answered is the upstream's answer, of which nothing has reached the client. With an error there is none, and out says why.
+func (s *Server) answered(life context.Context, w http.ResponseWriter, r *http.Request, call guard.Call, end context.CancelCauseFunc) (a *answer, out audit.Outcome, err error) {
+	res, err := s.ask(life, r, call)
+	if err != nil {
+		return nil, audit.Outcome{Result: "upstream", Reason: faultCode(err)}, err
+	}
+	if id := res.Header.Get(sessionHeader); id != "" && s.c.Box != nil {
+		if id, err = s.sealSession(r, call, id); err != nil {
+			return nil, out, errors.Join(err, res.Body.Close())
+		}
+		res.Header.Set(sessionHeader, id)
+	}
+	a = s.answer(life, w, call, res, end)
+	if err := a.open(res); err != nil {
+		return nil, audit.Outcome{Result: "upstream", Reason: codeList}, err
+	}
+	return a, out, nil
+}
+
+// ask sends the call to the upstream, and once again with another credential if it refuses one that can be renewed: it
+// did not take the call then. Its errors are answers.
 func (s *Server) ask(ctx context.Context, r *http.Request, call guard.Call) (*http.Response, error) {
-	out, err := s.outgoing(ctx, r, call)
+	res, sent, err := s.send(ctx, r, call)
+	if err == nil && refusedUs(res.StatusCode) && s.c.Renew != nil && s.c.Renew(call, sent) {
+		_ = res.Body.Close()
+		res, _, err = s.send(ctx, r, call)
+	}
 	if err != nil {
 		return nil, err
 	}
-	res, err := s.c.Upstream(call).RoundTrip(out)
+	if err = checkStatus(call, res); err == nil && s.c.SSE {
+		err = s.oldAnswer(r, call, res)
+	}
+	return res, err
+}
+
+// send is one sending. sent are the headers that the upstream got.
+func (s *Server) send(ctx context.Context, r *http.Request, call guard.Call) (res *http.Response, sent http.Header, err error) {
+	out, err := s.outgoing(ctx, r, call)
+	if err != nil {
+		return nil, nil, err
+	}
+	if s.c.SSE {
+		if out.URL, err = s.oldAddress(r, call); err != nil {
+			return nil, nil, err
+		}
+	}
+	res, err = s.c.Upstream(call).RoundTrip(out)
 	if err != nil {
 		s.c.Slog.WarnContext(r.Context(), "upstream", "request", call.Request.ID, "server", call.Server, "error", err)
-		return nil, unreachable(call, err)
+		return nil, nil, unreachable(call, err)
 	}
-	return res, checkStatus(call, res)
+	return res, out.Header, nil
 }

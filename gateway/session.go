@@ -53,10 +53,10 @@ func sessionOf(c guard.Call) []byte {
 	return b
 }
 
-// noSession records that a call was refused after it was admitted.
-func (s *Server) noSession(r *http.Request, c guard.Call, err error) error {
+// refused records that a call was refused after it was admitted.
+func (s *Server) refused(r *http.Request, c guard.Call, reason string, err error) error {
 	record := c.Record()
-	record.Code, record.Verdict, record.Reason = audit.CallRefused, policy.Deny.String(), "session"
+	record.Code, record.Verdict, record.Reason = audit.CallRefused, policy.Deny.String(), reason
 	if _, lost := s.c.Log.Refused(r.Context(), record); lost != nil {
 		return lost
 	}

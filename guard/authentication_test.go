@@ -65,7 +65,7 @@ func TestAuthenticationDemanded(t *testing.T) {
 // same task would do no better, so there is no challenge.
 func TestATokenForOneTask(t *testing.T) {
 	f := guarded(t, func(c *guard.Config) {
-		c.Decider = policy.ScopesOnly{Scopes: policy.Scopes{Per: map[string]oauth.Scopes{"tools/call delete": oauth.NewScopes("much more")}}}
+		c.Decider = policy.ScopesOnly{Scopes: policy.NewScopes(nil, nil, policy.Need{Tools: []string{"delete"}, Scopes: oauth.NewScopes("much more")})}
 	})
 	raw := f.token(func(c *token.Claims) { c.Task = &token.Task{ID: "t", Words: "add up", Tools: []string{"add"}} })
 	request := func(method, params string) string {

@@ -15,7 +15,7 @@ func (g *Guard) challenge(r *http.Request, err error) error {
 		return err
 	}
 	answer := *known
-	answer.Challenge = &oauth.Challenge{ResourceMetadata: g.metadataURL(r), Scope: g.c.Resource.InitialScopes()}
+	answer.Challenge = &oauth.Challenge{ResourceMetadata: g.metadataURL(r), Scope: g.asked(g.c.Resource.InitialScopes())}
 	if known != noToken {
 		answer.Challenge.Error, answer.Challenge.Description = known.Code, known.Description
 	}

@@ -1,6 +1,7 @@
 package guard
 
 import (
+	"context"
 	"net/http"
 
 	"github.com/doorward-mcp/doorward/audit"
@@ -19,23 +20,62 @@ type denial struct {
 func (d *denial) Error() string { return d.answer.Error() }
 func (d *denial) Unwrap() error { return d.answer }
 
-// decide asks once for each operation of the message. All must be allowed.
+// decide asks once for each operation of the message. All must be allowed; of a batch that is not, everything that it lacks
+// is said at once, and nothing if one of its operations is out of reach whatever the token.
 func (g *Guard) decide(r *http.Request, c Call) ([]policy.Decision, error) {
 	all := make([]policy.Decision, 0, len(c.Message.Operations))
-	for _, op := range c.Message.Operations {
+	var first *denial
+	var worst policy.Decision
+	for _, op := range asked(c.Message) {
 		if !inTask(c.Caller, op) {
 			return nil, &denial{notInTask, op.ID}
 		}
 		d := g.c.Decider.Decide(r.Context(), policy.Request{Now: c.Request.Now, Server: c.Server, Operation: op, Caller: c.Caller, Client: c.Request.Client})
-		if d.Verdict != policy.Allow {
-			return nil, &denial{g.denied(r, c, d), op.ID}
-		}
 		all = append(all, d)
+		switch {
+		case d.Verdict == policy.Allow:
+		case first == nil:
+			first, worst = &denial{id: op.ID}, d
+		case helps(worst) && !helps(d):
+			first.id, worst = op.ID, d
+		case helps(worst):
+			worst.Lacking.Scopes = worst.Lacking.Scopes.Union(d.Lacking.Scopes)
+		}
+	}
+	if first != nil {
+		first.answer = g.denied(r, c, worst)
+		return nil, first
 	}
 	if len(all) == 0 { // nothing asked is nothing allowed
 		return nil, &mcp.Error{Status: http.StatusBadRequest, Code: mcp.InvalidRequest, Message: "the message asks for nothing"}
 	}
-	return all, nil
+	return all[:len(c.Message.Operations)], nil
+}
+
+// asked is every operation of the message, and after them the use of everything that one of them is about besides.
+func asked(m mcp.Message) []mcp.Operation {
+	all := m.Operations[:len(m.Operations):len(m.Operations)] // what is appended stands elsewhere
+	for _, op := range m.Operations {
+		for _, item := range op.Also() {
+			use := item.Use()
+			use.ID = op.ID
+			all = append(all, use)
+		}
+	}
+	return all
+}
+
+// Visible says which items of a list the caller of c may use: what the decider says, with the arguments left open, and of
+// that what the task of the token leaves. An answer that does not fit the question is no to everything.
+func (g *Guard) Visible(ctx context.Context, c Call, items []mcp.Item) []bool {
+	seen := g.c.Decider.Visible(ctx, policy.Request{Now: c.Request.Now, Server: c.Server, Caller: c.Caller, Client: c.Request.Client}, items)
+	if len(seen) != len(items) {
+		return make([]bool, len(items))
+	}
+	for i, item := range items {
+		seen[i] = seen[i] && inTask(c.Caller, item.Use())
+	}
+	return seen
 }
 
 // inTask reports whether the task of a token leaves an operation. A stream, its end and an answer to a question of the
@@ -51,10 +91,15 @@ func inTask(c token.Caller, op mcp.Operation) bool {
 // notInTask has no challenge: a new token for the same task would do no better.
 var notInTask = &oauth.Error{Status: http.StatusForbidden, Code: "access_denied", Reason: "task", Description: "the token is for one task, and this operation is not in it"}
 
+// helps reports whether a token with more scope would be allowed what a decision does not.
+func helps(d policy.Decision) bool {
+	return d.Verdict == policy.Challenge && len(d.Lacking.Scopes) > 0
+}
+
 // denied is the answer to a decision that is not Allow. It has a challenge only where a new token would help.
 func (g *Guard) denied(r *http.Request, c Call, d policy.Decision) *oauth.Error {
 	e := &oauth.Error{Status: http.StatusForbidden, Code: "access_denied", Reason: d.Code, Description: d.Title}
-	if d.Verdict != policy.Challenge || len(d.Lacking.Scopes) == 0 {
+	if !helps(d) {
 		return e
 	}
 	// MCP 2026-07-28, Scope Challenge Handling: everything that this operation lacks at once; the client accumulates.
@@ -64,7 +109,7 @@ func (g *Guard) denied(r *http.Request, c Call, d policy.Decision) *oauth.Error 
 		scopes = scopes.Union(c.Caller.Scopes)
 	}
 	e.Code = "insufficient_scope"
-	e.Challenge = &oauth.Challenge{Error: e.Code, Description: e.Description, Scope: scopes, ResourceMetadata: g.metadataURL(r)}
+	e.Challenge = &oauth.Challenge{Error: e.Code, Description: e.Description, Scope: g.asked(scopes), ResourceMetadata: g.metadataURL(r)}
 	return e
 }
 

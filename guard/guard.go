@@ -1,6 +1,7 @@
 package guard
 
 import (
+	"crypto/rand"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -21,6 +22,7 @@ type Config struct {
 	Hosts          map[string]string // :: Host of a request → origin that its documents name; others get the resource's own
 	Origins        []string          // web origins that may call besides the resource's own and, on loopback, other loopback ones
 	Issuers        []token.Issuer    // whose tokens are taken; none: no call is admitted
+	AskedAs        map[string]string // :: scope → its name at the authorization server, where clients must ask by another one than ours
 	Decider        policy.Decider    // nil: policy.ScopesOnly
 	Revocations    Revocations       // nil: only expiry ends a token, so that its life is the bound
 	Log            *audit.Log        // nil: slog.Default
@@ -29,12 +31,15 @@ type Config struct {
 	DPoP           DPoP             // proofs of possession; the zero value takes them and asks nobody for one
 	Authentication Authentication   // how people must have signed in; the zero value: however
 	Now            func() time.Time // for requests that nobody began; nil: time.Now
+	SessionKey     []byte           // binds the sessions of a server behind Protect to their callers; replicas that share sessions share it. nil: this process's own
+	InsecureOpen   bool             // everybody may call: no token is asked for, and one that comes is not looked at
 }
 
 // Guard admits calls to one resource. It is safe for concurrent use.
 type Guard struct {
 	c        Config
 	verifier *token.Verifier
+	quotas   *quotas
 }
 
 // New refuses a Config that could admit nobody or everybody.
@@ -42,7 +47,7 @@ func New(c Config) (*Guard, error) {
 	if oauth.Origin(c.Resource.URI) == "" {
 		return nil, errors.New("guard: the resource identifier is not an absolute address")
 	}
-	if len(c.Issuers) == 0 {
+	if len(c.Issuers) == 0 && !c.InsecureOpen {
 		return nil, errors.New("guard: no issuer is configured, so no token can be good")
 	}
 	for _, i := range c.Issuers {
@@ -65,8 +70,12 @@ func New(c Config) (*Guard, error) {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	c.Limits, c.DPoP = c.Limits.withDefaults(), c.DPoP.withDefaults()
-	return &Guard{c: c, verifier: token.NewVerifier(c.Issuers...)}, nil
+	if len(c.SessionKey) == 0 {
+		c.SessionKey = make([]byte, 32)
+		_, _ = rand.Read(c.SessionKey) // it never fails: crypto/rand
+	}
+	c.Limits, c.DPoP = c.Limits.WithDefaults(), c.DPoP.withDefaults()
+	return &Guard{c: c, verifier: token.NewVerifier(c.Issuers...), quotas: newQuotas(c.Limits)}, nil
 }
 
 // Call is an admitted request: everything that was found out on the way, built once.
@@ -79,7 +88,8 @@ type Call struct {
 	Nonce     string            // what the answer brings in DPoP-Nonce; empty: it has no such header
 }
 
-// Admit runs the path of a request up to the decision. What it refuses it has recorded; Refuse answers the error.
+// Admit runs the path of a request up to the decision. What it refuses it has recorded; Refuse answers the error. Whoever is
+// admitted is counted until Done.
 func (g *Guard) Admit(r *http.Request) (Call, error) {
 	call := Call{Request: request.From(r.Context()), Server: g.c.Resource.URI}
 	if err := g.checkOrigin(r); err != nil {
@@ -89,13 +99,34 @@ func (g *Guard) Admit(r *http.Request) (Call, error) {
 	if call.Caller, call.Nonce, err = g.authenticate(r, call.Request.Now); err != nil {
 		return Call{}, g.refused(r, call, err)
 	}
-	if call.Message, err = g.read(r); err != nil {
+	if err := g.quotas.enter(call.Request.Now, call.Caller); err != nil {
 		return Call{}, g.refused(r, call, err)
 	}
-	if call.Decisions, err = g.decide(r, call); err != nil {
+	if err := g.judge(r, &call); err != nil {
+		g.quotas.leave(call.Caller)
 		return Call{}, g.refused(r, call, err)
 	}
 	return call, nil
+}
+
+// judge reads the message of a caller who is let in, and decides.
+func (g *Guard) judge(r *http.Request, c *Call) (err error) {
+	if c.Message, err = g.read(r); err != nil {
+		return err
+	}
+	if err := g.quotas.weigh(c.Request.Now, c.Caller, len(c.Message.Body)); err != nil {
+		return err
+	}
+	if c.Decisions, err = g.decide(r, *c); err != nil {
+		return err
+	}
+	return g.quotas.enterTools(c.Request.Now, c.Message)
+}
+
+// Done ends the counting of a call that Admit admitted, once its answer has ended.
+func (g *Guard) Done(c Call) {
+	g.quotas.leaveTools(c.Message.Operations)
+	g.quotas.leave(c.Caller)
 }
 
 // refused records a refusal and returns it as it is.

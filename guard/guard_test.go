@@ -208,7 +208,7 @@ func TestADenialIsAnAnswerToItsRequest(t *testing.T) {
 // RS-403-ALL-SCOPES-AT-ONCE: a client of 2026-07-28 accumulates by itself; older ones are told what they have, too.
 func TestAStepUpChallengeByRevision(t *testing.T) {
 	f := guarded(t, func(c *guard.Config) {
-		c.Decider = policy.ScopesOnly{Scopes: policy.Scopes{Per: map[string]oauth.Scopes{"tools/call add": oauth.NewScopes("add", "math")}}}
+		c.Decider = policy.ScopesOnly{Scopes: policy.NewScopes(nil, nil, policy.Need{Tools: []string{"add"}, Scopes: oauth.NewScopes("add", "math")})}
 	})
 	raw := f.token()
 	newest := strings.Replace(callBody, `"name"`, `"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}},"name"`, 1)

@@ -10,13 +10,18 @@ import (
 )
 
 // resource is the identifier under which the request knows the resource: the configured one, or on loopback the one with
-// the spelling of its Host, because a client compares it with the address that it was given. RFC 9728 §3.3.
+// the spelling of its Host, and with a slash at its end or none, as the request has it, because a client compares it with the
+// address that it was given. RFC 9728 §3.3.
 func (g *Guard) resource(r *http.Request) string {
 	own := oauth.Origin(g.c.Resource.URI)
-	if origin, ok := g.c.Hosts[r.Host]; ok {
-		return origin + strings.TrimPrefix(g.c.Resource.URI, own)
+	path := strings.TrimPrefix(g.c.Resource.URI, own)
+	if asked := strings.TrimPrefix(r.URL.Path, oauth.WellKnownResource); asked != path && strings.Trim(asked, "/") != "" && strings.TrimSuffix(asked, "/") == strings.TrimSuffix(path, "/") {
+		path = asked
 	}
-	return g.c.Resource.URI
+	if origin, ok := g.c.Hosts[r.Host]; ok {
+		own = origin
+	}
+	return own + path
 }
 
 func (g *Guard) metadataURL(r *http.Request) string {
@@ -32,7 +37,7 @@ func (g *Guard) Metadata() http.Handler {
 			return
 		}
 		b, err := json.Marshal(oauth.ProtectedResource{
-			Resource: g.resource(r), AuthorizationServers: g.c.Servers, ScopesSupported: g.c.Resource.InitialScopes(),
+			Resource: g.resource(r), AuthorizationServers: g.c.Servers, ScopesSupported: g.asked(g.c.Resource.InitialScopes()),
 			BearerMethods: []string{"header"}, Name: g.c.Resource.Name, Documentation: g.c.Resource.Documentation,
 			DPoPAlgorithms: token.Algorithms(), DPoPRequired: g.c.DPoP.Required,
 		})

@@ -82,6 +82,19 @@ type Lifetimes struct {
 	Link        time.Duration `yaml:"sign_in_link"` // 15 min
 }
 
+// WithDefaults fills in what is zero.
+func (l Lifetimes) WithDefaults() Lifetimes {
+	for _, d := range []struct {
+		v   *time.Duration
+		def time.Duration
+	}{{&l.SessionIdle, time.Hour}, {&l.SessionMost, 12 * time.Hour}, {&l.Link, 15 * time.Minute}} {
+		if *d.v == 0 {
+			*d.v = d.def
+		}
+	}
+	return l
+}
+
 // Config is one place to sign in.
 type Config struct {
 	Issuer    string
@@ -100,14 +113,7 @@ type Login struct {
 
 // New makes a Login.
 func New(c Config) *Login {
-	for _, d := range []struct {
-		v   *time.Duration
-		def time.Duration
-	}{{&c.Lifetimes.SessionIdle, time.Hour}, {&c.Lifetimes.SessionMost, 12 * time.Hour}, {&c.Lifetimes.Link, 15 * time.Minute}} {
-		if *d.v == 0 {
-			*d.v = d.def
-		}
-	}
+	c.Lifetimes = c.Lifetimes.WithDefaults()
 	return &Login{c: c, throttle: newThrottle(), hashing: make(chan struct{}, 2)}
 }
 

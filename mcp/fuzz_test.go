@@ -61,7 +61,13 @@ func FuzzRead(f *testing.F) {
 	})
 }
 
-func compare(t *testing.T, m mcp.Message) {
+// failing is what a test of testing and of rapid have in common.
+type failing interface {
+	Helper()
+	Fatalf(format string, args ...any)
+}
+
+func compare(t failing, m mcp.Message) {
 	t.Helper()
 	all := make([]wire, 1)
 	var into any = &all[0]

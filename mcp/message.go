@@ -37,6 +37,7 @@ type Operation struct {
 	Params jsontext.Value // the whole params object, a part of Body; nil if there is none
 
 	about string // the kind of Item that Name names
+	also  []Item
 }
 
 // Item returns what the operation is about. ok is false if it is about nothing that has a name.

@@ -104,6 +104,8 @@ func (p *part) resolve() *Error {
 		return p.target(ItemResource, "uri", p.params.uri)
 	case "tasks/get", "tasks/result", "tasks/update", "tasks/cancel":
 		return p.target(ItemTask, "taskId", p.params.taskID)
+	case "subscriptions/listen":
+		return p.subscriptions()
 	case "completion/complete":
 		switch kind, _ := text(p.params.refType); kind {
 		case "ref/prompt":

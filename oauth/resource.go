@@ -22,7 +22,8 @@ type Resource struct {
 type ScopeText struct {
 	Name     string   `yaml:"name"`
 	Sentence string   `yaml:"sentence"`
-	Groups   []string `yaml:"groups,omitempty"` // a person must be in one of them; empty: everybody may
+	Groups   []string `yaml:"groups,omitempty"`   // a person must be in one of them; empty: everybody may
+	Includes []string `yaml:"includes,omitempty"` // scopes that are good wherever this one is
 }
 
 // DefaultScope is the scope of a resource that names none.
@@ -34,6 +35,17 @@ func (r Resource) AllScopes() []ScopeText {
 		return r.Scopes
 	}
 	return []ScopeText{{Name: DefaultScope, Sentence: "Use the tools, resources and prompts of this server on your behalf"}}
+}
+
+// Includes are the scopes that others are good for. :: scope → scopes it includes
+func (r Resource) Includes() map[string]Scopes {
+	all := map[string]Scopes{}
+	for _, s := range r.Scopes {
+		if len(s.Includes) > 0 {
+			all[s.Name] = NewScopes(s.Includes...)
+		}
+	}
+	return all
 }
 
 // ScopeNames is the set of the scopes that the resource knows.

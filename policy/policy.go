@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/doorward-mcp/doorward/mcp"
-	"github.com/doorward-mcp/doorward/oauth"
 	"github.com/doorward-mcp/doorward/token"
 )
 
@@ -28,23 +27,4 @@ type Request struct {
 	Tool      *mcp.Tool // nil: not a tool, or not registered
 	Caller    token.Caller
 	Client    netip.Addr
-}
-
-// Scopes says what each operation of one server needs. It is the first question, and with ScopesOnly the last.
-// The zero Scopes asks for oauth.DefaultScope.
-type Scopes struct {
-	All oauth.Scopes            // every operation; empty: oauth.DefaultScope
-	Per map[string]oauth.Scopes // :: "tools/call NAME" or "tools/call" → scopes besides
-}
-
-// Needed is everything that op needs.
-func (s Scopes) Needed(op mcp.Operation) oauth.Scopes {
-	all := s.All
-	if len(all) == 0 {
-		all = oauth.Scopes{oauth.DefaultScope}
-	}
-	if len(s.Per) == 0 {
-		return all
-	}
-	return all.Union(s.Per[op.Method]).Union(s.Per[op.Method+" "+op.Name])
 }

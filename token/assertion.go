@@ -116,7 +116,7 @@ func (e Expected) verify(ctx context.Context, now time.Time, raw string, h heade
 	case errors.Is(err, ErrNoKey):
 		return nil, e.bad("assertion_key", "the assertion is signed with a key that its issuer does not show")
 	case err != nil:
-		return nil, unavailable("the keys of the assertion's issuer cannot be read at the moment; try again")
+		return nil, unavailable("keys_unavailable", "the keys of the assertion's issuer cannot be read at the moment; try again")
 	case !fits(h.Algorithm, key):
 		return nil, e.bad("assertion_algorithm", "the algorithm of the assertion is not that of its key")
 	}

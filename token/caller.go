@@ -12,7 +12,7 @@ type Principal struct{ Issuer, Subject string }
 // Caller is who calls, verified. Only a Verifier makes one that is not zero.
 type Caller struct {
 	Principal
-	Client, Grant, ID string       // client_id, gid, jti; Grant is empty for tokens of other issuers
+	Client, Grant, ID string       // client_id, gid, jti; for tokens of other issuers what their Rule says, without Grant
 	Resource          string       // the audience that matched, byte for byte
 	Scopes            oauth.Scopes // what the token carries
 	ACR               string       // how the person signed in; empty: not said
@@ -23,6 +23,7 @@ type Caller struct {
 	Groups            []string
 	Task              *Task  // the one piece of work that it is for; nil: all that Scopes allow
 	MayAct            string // the client that may act for the subject, RFC 8693 §4.4; empty: none is named
+	Foreign           bool   // of another issuer than our own authorization server, to whose names Client and ID belong
 }
 
 // Actor acts for the subject; How says how it is known.

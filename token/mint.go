@@ -8,15 +8,13 @@ import (
 	"time"
 )
 
-// The typ of each kind that we mint, and the type of the one kind of authorization_details that may be in it.
+// The typ of each kind that we mint, the type of the one kind of authorization_details that may be in it, and times.
 const (
 	TypAccess   = "at+jwt"              // RFC 9068 §2.1
 	TypCaller   = "doorward-caller+jwt" // tells an upstream who calls; never a bearer token
 	TypIdentity = "JWT"                 // an ID token, whose typ OpenID leaves open and libraries expect to be this
 	TaskType    = "doorward_task"
-)
 
-const (
 	CallerLifetime = time.Minute      // how long a caller assertion is good
 	Leeway         = 30 * time.Second // how far apart two clocks may be
 )

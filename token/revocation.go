@@ -6,7 +6,8 @@ import (
 )
 
 // Revocation hits every token that matches all members that are set and was issued before NotBefore. Client is the client of
-// the token or of a hop of its chain: who loses its admission is not let in behind an agent.
+// the token or of a hop of its chain: who loses its admission is not let in behind an agent. Grant, Client and ID are names
+// that our own authorization server gave: in a token of another issuer they mean nobody here.
 // One without any of Grant, Client, ID, Subject and Actor hits nothing.
 type Revocation struct {
 	Grant, Client, ID string
@@ -47,9 +48,16 @@ func (s *Revocations) Hits(c Caller) bool {
 	if s == nil {
 		return false
 	}
-	hit := anyHits(s.ids[c.ID], c) || anyHits(s.grants[c.Grant], c) || anyHits(s.subjects[c.Principal], c) || anyHits(s.clients[c.Client], c)
+	hit := anyHits(s.subjects[c.Principal], c)
 	for _, a := range c.Chain {
-		hit = hit || anyHits(s.actors[a.Principal], c) || anyHits(s.clients[a.Client], c)
+		hit = hit || anyHits(s.actors[a.Principal], c)
+	}
+	if c.Foreign || hit {
+		return hit
+	}
+	hit = anyHits(s.ids[c.ID], c) || anyHits(s.grants[c.Grant], c) || anyHits(s.clients[c.Client], c)
+	for _, a := range c.Chain {
+		hit = hit || anyHits(s.clients[a.Client], c)
 	}
 	return hit
 }

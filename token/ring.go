@@ -108,3 +108,9 @@ func Own(ring func() *Ring) Keys {
 		return jose.JSONWebKey{}, ErrNoKey
 	}
 }
+
+// Since is when the key that signs at now was taken into use; ok is false if none signs.
+func (r *Ring) Since(now time.Time) (since time.Time, ok bool) {
+	k, ok := r.signing(now)
+	return k.Used, ok
+}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
@@ -24,32 +25,46 @@ const (
 // Issuer is one issuer whose access tokens a resource takes, and what counts as one of its access tokens.
 type Issuer struct {
 	URL        string                    // iss, byte for byte
-	Keys       Keys                      // nil: no token of it is good
+	Keys       Keys                      // nil, without Introspect: no token of it is good
 	Audiences  []string                  // one of them must be in aud, byte for byte; empty: no token of it is good
 	Typ        string                    // the typ of its access tokens; empty: TypAccess
 	Algorithms []jose.SignatureAlgorithm // empty: ES256 and RS256; never none and never a symmetric one
+	Rule       *Rule                     // nil: our own authorization server, whose tokens have every claim that RFC 9068 and we know
+	Groups     bool                      // the groups in its tokens count: at most one issuer's do, for their names say not whose they are
+
+	// Introspect asks the issuer about a token in place of Keys, RFC 7662: it gives the whole answer, which is kept for 30 s, or
+	// an error if there is none. It is asked about tokens that name the issuer, and about those that name nobody and begin
+	// with Prefix.
+	Introspect func(ctx context.Context, raw string) ([]byte, error)
+	Prefix     string
 }
 
 // Verifier verifies for one resource. It keeps the claims of tokens whose signature was good, never a verdict:
 // times, issuer, audience and key are looked at again on every call. It is safe for concurrent use.
 type Verifier struct {
-	issuers map[string]Issuer                // :: iss → issuer
+	issuers map[string]*Issuer               // :: iss → issuer
+	opaque  []*Issuer                        // those that can be asked about tokens which name nobody
 	kept    *otter.Cache[[32]byte, *genuine] // :: SHA-256 of the token → what it says
+
+	mu    sync.Mutex           // guards asked; nobody holds it while asking
+	asked map[[32]byte]*asking // :: SHA-256 of the token → the question about it that goes on
 }
 
-// genuine is a token whose signature was good.
+// genuine is a token whose signature was good, or what its issuer said of it.
 type genuine struct {
 	caller    Caller // Resource not yet set
 	audiences []string
 	notBefore time.Time
 	key       jose.JSONWebKey
 	size      uint32
+	until     time.Time // when the issuer must be asked again; zero: its keys are what counts
+	refused   error     // why it is no good, as far as the issuer was asked; nil: it is
 }
 
 // NewVerifier verifies tokens of issuers. An Issuer that asks for an algorithm with a shared secret panics: whoever
-// verifies could then also mint.
+// verifies could then also mint. So does one with both Keys and Introspect, because which of them counts nobody could see.
 func NewVerifier(issuers ...Issuer) *Verifier {
-	v := &Verifier{issuers: map[string]Issuer{}}
+	v := &Verifier{issuers: map[string]*Issuer{}, asked: map[[32]byte]*asking{}}
 	for _, i := range issuers {
 		if i.Typ == "" {
 			i.Typ = TypAccess
@@ -60,7 +75,16 @@ func NewVerifier(issuers ...Issuer) *Verifier {
 		if slices.ContainsFunc(i.Algorithms, func(a jose.SignatureAlgorithm) bool { return strings.HasPrefix(string(a), "HS") }) {
 			panic("token: an issuer with a symmetric algorithm")
 		}
-		v.issuers[i.URL] = i
+		if i.Introspect != nil {
+			if i.Keys != nil {
+				panic("token: an issuer with keys and introspection")
+			}
+			if i.Rule == nil {
+				i.Rule = &Rule{}
+			}
+			v.opaque = append(v.opaque, &i)
+		}
+		v.issuers[i.URL] = &i
 	}
 	v.kept = otter.Must(&otter.Options[[32]byte, *genuine]{
 		MaximumWeight: maxKept,
@@ -71,7 +95,7 @@ func NewVerifier(issuers ...Issuer) *Verifier {
 
 // Verify makes a Caller of a token that came with a call. key is the thumbprint that was proved with it, Possession.Key;
 // empty: it came as a bearer token. The error is an *oauth.Error: invalid_token with a reason of its own for each
-// check, or temporarily_unavailable (503) while the issuer's keys are out of reach.
+// check, or temporarily_unavailable (503) while the issuer's keys, or the issuer that must be asked, are out of reach.
 func (v *Verifier) Verify(ctx context.Context, now time.Time, raw, key string) (Caller, error) {
 	c, err := v.Inspect(ctx, now, raw)
 	if err != nil {
@@ -98,66 +122,108 @@ func (v *Verifier) Inspect(ctx context.Context, now time.Time, raw string) (Call
 	}
 	sum := sha256.Sum256([]byte(raw))
 	g, ok := v.kept.GetIfPresent(sum)
-	if !ok {
+	if !ok || !g.until.IsZero() && !now.Before(g.until) {
 		var err error
-		if g, err = v.read(ctx, now, raw); err != nil {
+		if g, err = v.find(ctx, now, sum, raw); err != nil {
 			return Caller{}, err
 		}
-		v.kept.Set(sum, g)
 	}
 	return v.judge(ctx, now, g)
 }
 
-// read checks the signature and what never changes.
-func (v *Verifier) read(ctx context.Context, now time.Time, raw string) (*genuine, error) {
+// find reads a token that is not known, or asks its issuer about it.
+func (v *Verifier) find(ctx context.Context, now time.Time, sum [32]byte, raw string) (*genuine, error) {
 	i, err := v.issuer(raw)
 	if err != nil {
 		return nil, err
 	}
+	if i.Introspect != nil {
+		return v.ask(ctx, now, i, sum, raw)
+	}
+	g, err := v.read(ctx, now, i, raw)
+	if err == nil {
+		v.kept.Set(sum, g)
+	}
+	return g, err
+}
+
+// read checks the signature and what never changes.
+func (v *Verifier) read(ctx context.Context, now time.Time, i *Issuer, raw string) (*genuine, error) {
 	signed, err := jose.ParseSignedCompact(raw, i.Algorithms)
 	if err != nil {
 		return nil, invalid("algorithm", "the token is not signed with an algorithm that its issuer uses")
 	}
 	header := signed.Signatures[0].Protected
 	// RFC 9068 §4: typ is at+jwt or application/at+jwt; an ID token or a caller assertion is no access token.
-	typ, _ := header.ExtraHeaders[jose.HeaderType].(string)
-	if !strings.EqualFold(strings.TrimPrefix(strings.ToLower(typ), "application/"), i.Typ) {
-		return nil, invalid("type", "the token is not an access token: its typ is not "+i.Typ)
+	if !i.takes(header) {
+		return nil, invalid("type", "the token is not an access token: its typ is not "+strings.Join(i.types(), " or "))
 	}
 	key, err := v.key(ctx, now, i, header.KeyID)
 	if err != nil {
 		return nil, err
 	}
-	if key.Algorithm != "" && key.Algorithm != header.Algorithm {
+	if !fits(header.Algorithm, key) {
 		return nil, invalid("algorithm", "the token's algorithm is not that of its key")
 	}
 	body, err := signed.Verify(key)
 	if err != nil {
 		return nil, invalid("signature", "the token's signature is wrong")
 	}
+	if i.Rule != nil {
+		return i.read(body, key, len(raw))
+	}
 	var p payload
 	if err := strict.Unmarshal(body, &p); err != nil || p.Issuer != i.URL {
 		return nil, invalid("claims", "the token's claims cannot be read")
 	}
+	if !i.Groups {
+		p.Groups = nil
+	}
 	return p.genuine(key, len(raw))
 }
 
-// issuer finds who says to have issued raw. What it reads is not verified yet: it only chooses the keys.
-func (v *Verifier) issuer(raw string) (Issuer, error) {
-	var said struct {
-		Issuer string `json:"iss"`
+// read reads the claims of a token of another issuer whose signature was good.
+func (i *Issuer) read(body []byte, key jose.JSONWebKey, size int) (*genuine, error) {
+	c, err := readForeign(body)
+	if err != nil || c.first(nil, "iss") != i.URL {
+		return nil, invalid("claims", "the token's claims cannot be read")
 	}
-	if _, err := split(raw, &said); err != nil {
-		return Issuer{}, invalid("malformed", "the token is not a JWT")
+	g, err := i.genuine(c, size)
+	if err != nil {
+		return nil, err
 	}
-	i, ok := v.issuers[said.Issuer]
-	if !ok || i.Keys == nil {
-		return Issuer{}, invalid("issuer", "the token was issued by somebody else")
+	if g.caller.Issued.IsZero() { // what was taken back before it was issued is not known then
+		return nil, invalid("claims", "the token does not say when it was issued")
 	}
-	return i, nil
+	g.key = key
+	return g, nil
 }
 
-func (v *Verifier) key(ctx context.Context, now time.Time, i Issuer, kid string) (jose.JSONWebKey, error) {
+// issuer finds who says to have issued raw, or who can be asked about it.
+func (v *Verifier) issuer(raw string) (*Issuer, error) {
+	said, signed, err := says(raw)
+	if said != "" {
+		i, ok := v.issuers[said]
+		if !ok || i.Keys == nil && i.Introspect == nil {
+			return nil, invalid("issuer", "the token was issued by somebody else")
+		}
+		return i, nil
+	}
+	if err != nil && (signed || !sendable(raw)) {
+		return nil, invalid("malformed", "the token is not a JWT that can be read")
+	}
+	for _, i := range v.opaque {
+		if strings.HasPrefix(raw, i.Prefix) {
+			return i, nil
+		}
+	}
+	if err != nil {
+		return nil, invalid("malformed", "the token is not a JWT")
+	}
+	return nil, invalid("issuer", "the token does not say who issued it")
+}
+
+func (v *Verifier) key(ctx context.Context, now time.Time, i *Issuer, kid string) (jose.JSONWebKey, error) {
 	key, err := i.Keys(ctx, now, kid)
 	switch {
 	case err == nil:
@@ -165,11 +231,11 @@ func (v *Verifier) key(ctx context.Context, now time.Time, i Issuer, kid string)
 	case errors.Is(err, ErrNoKey):
 		return key, invalid("key", "the token is signed with a key that its issuer does not show")
 	}
-	return key, unavailable("the keys of the token's issuer cannot be read at the moment; try again")
+	return key, unavailable("keys_unavailable", "the keys of the token's issuer cannot be read at the moment; try again")
 }
 
-func unavailable(description string) *oauth.Error {
-	return &oauth.Error{Status: 503, Code: "temporarily_unavailable", Reason: "keys_unavailable", RetryAfter: 5, Description: description}
+func unavailable(reason, description string) *oauth.Error {
+	return &oauth.Error{Status: 503, Code: "temporarily_unavailable", Reason: reason, RetryAfter: 5, Description: description}
 }
 
 func (p payload) genuine(key jose.JSONWebKey, size int) (*genuine, error) {
@@ -191,14 +257,20 @@ func (p payload) genuine(key jose.JSONWebKey, size int) (*genuine, error) {
 		c.Chain = append(c.Chain, Actor{Principal{a.Issuer, a.Subject}, a.Client, a.How})
 	}
 	if p.Confirmation != nil {
-		// RFC 8705 §3: a token that is bound to a certificate, or in a way that is not known here, is good for nobody,
-		// because nobody proves that here.
-		if p.Confirmation.Thumbprint == "" || p.Confirmation.X5T != "" {
-			return nil, invalid("bound_otherwise", "the token is bound in a way that is not taken here")
+		if c.Key, err = p.Confirmation.key(); err != nil {
+			return nil, err
 		}
-		c.Key = p.Confirmation.Thumbprint
 	}
-	return &genuine{c, p.Audience, p.NotBefore.time(), key, uint32(size) + 512}, nil
+	return &genuine{caller: c, audiences: p.Audience, notBefore: p.NotBefore.time(), key: key, size: uint32(size) + 512}, nil
+}
+
+// key is the thumbprint of the key that a token is bound to. RFC 8705 §3: one that is bound to a certificate, or in a way
+// that is not known here, is good for nobody, because nobody proves that here.
+func (c confirmation) key() (string, error) {
+	if c.Thumbprint == "" || c.X5T != "" {
+		return "", invalid("bound_otherwise", "the token is bound in a way that is not taken here")
+	}
+	return c.Thumbprint, nil
 }
 
 // client is the client that may act, if the claim names a client of the token's own issuer and nobody else.
@@ -211,16 +283,21 @@ func (m *mayAct) client(issuer string) string {
 
 // judge runs the checks whose answer may be another one each time.
 func (v *Verifier) judge(ctx context.Context, now time.Time, g *genuine) (Caller, error) {
+	if g.refused != nil {
+		return Caller{}, g.refused
+	}
 	i, ok := v.issuers[g.caller.Principal.Issuer]
 	if !ok {
 		return Caller{}, invalid("issuer", "the token was issued by somebody else")
 	}
-	key, err := v.key(ctx, now, i, g.key.KeyID)
-	if err != nil {
-		return Caller{}, err
-	}
-	if !sameKey(key, g.key) {
-		return Caller{}, invalid("key", "the token is signed with a key that its issuer does not show")
+	if g.until.IsZero() {
+		key, err := v.key(ctx, now, i, g.key.KeyID)
+		if err != nil {
+			return Caller{}, err
+		}
+		if !sameKey(key, g.key) {
+			return Caller{}, invalid("key", "the token is signed with a key that its issuer does not show")
+		}
 	}
 	c := g.caller
 	if c.Resource, ok = match(i.Audiences, g.audiences); !ok {

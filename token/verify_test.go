@@ -45,7 +45,7 @@ func ring(t testing.TB, keys ...token.Key) *token.Ring {
 }
 
 func verifier(r *token.Ring) *token.Verifier {
-	return token.NewVerifier(token.Issuer{URL: issuer, Keys: token.Own(func() *token.Ring { return r }), Audiences: []string{"https://mcp.example/old", resource}})
+	return token.NewVerifier(token.Issuer{URL: issuer, Keys: token.Own(func() *token.Ring { return r }), Audiences: []string{"https://mcp.example/old", resource}, Groups: true})
 }
 
 // good are the claims of a good token; signed changes and signs them.

@@ -132,7 +132,7 @@ func TestAttackByTheUpstream(t *testing.T) {
 	for _, c := range []struct {
 		name         string
 		status, want int
-	}{{"200", 200, 200}, {"its 401", 401, 502}, {"its redirect", 302, 502}, {"its permanent redirect", 308, 502}, {"its 403", 403, 403}, {"its 500", 500, 500}} {
+	}{{"200", 200, 200}, {"its 401", 401, 502}, {"its redirect", 302, 502}, {"its permanent redirect", 308, 502}, {"its 403", 403, 502}, {"its 500", 500, 500}} {
 		as(t, s, c.name, func(t *testing.T) {
 			status, headers = c.status, hostile
 			a := s.call(good.Access, "whoami", "{}")

@@ -52,7 +52,7 @@ func configured(t testing.TB, registration string, more ...string) *server {
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s := &server{t: t, args: []string{"--output", "json", "protect", "--config", file}}
+	s := &server{t: t, args: []string{"--output", "json", "serve", "--config", file}}
 	s.start()
 	t.Cleanup(func() { s.stop() })
 	return s

@@ -11,12 +11,17 @@ import (
 
 type configCmd struct {
 	Validate configValidateCmd `cmd:"" help:"Say everything that is wrong with a configuration file, and start nothing."`
+	Print    configPrintCmd    `cmd:"" help:"Print a configuration file as it is understood."`
 	Schema   configSchemaCmd   `cmd:"" help:"Print the JSON Schema of the configuration file, for editors."`
 }
 
 type (
 	configValidateCmd struct {
 		File string `arg:"" help:"Configuration file."`
+	}
+	configPrintCmd struct {
+		File      string `arg:"" help:"Configuration file."`
+		Effective bool   `help:"With what holds where the file says nothing."`
 	}
 	configSchemaCmd struct{}
 )
@@ -31,6 +36,26 @@ func (c *configValidateCmd) Run(io streams) error {
 		return printJSON(io.out, map[string]any{"file": c.File, "good": true, "servers": len(read.Servers)})
 	}
 	_, err = fmt.Fprintf(io.out, "%s is good: %s for %s.\n", c.File, counted(len(read.Servers), "server"), read.PublicURL)
+	return err
+}
+
+// Run prints the file that says the same, with its paths whole. References stay references.
+func (c *configPrintCmd) Run(io streams) error {
+	read, err := readConfig(io, c.File)
+	if err != nil {
+		return err
+	}
+	if c.Effective {
+		if read.Data, err = dataDir(read.Data, read.Listen); err != nil {
+			return err
+		}
+		read = read.Effective()
+	}
+	b, err := read.YAML()
+	if err != nil {
+		return err
+	}
+	_, err = io.out.Write(b)
 	return err
 }
 
@@ -67,6 +92,9 @@ func readConfig(io streams, name string) (c config.Config, err error) {
 	}
 	if err != nil {
 		return c, failed{exitUsage, err}
+	}
+	for _, w := range c.Warnings() {
+		_, _ = fmt.Fprintf(io.err, "%s: warning: %s: %s\n", name, w.Path, w.Text)
 	}
 	return c.In(filepath.Dir(path)), nil
 }

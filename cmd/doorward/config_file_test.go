@@ -13,7 +13,7 @@ import (
 	"github.com/doorward-mcp/doorward/config"
 )
 
-// protectFile starts `doorward protect --config` with a file whose $PORT is a free port and whose $DIR is a fresh directory.
+// protectFile starts `doorward serve --config` with a file whose $PORT is a free port and whose $DIR is a fresh directory.
 func protectFile(t testing.TB, text string, env ...string) *server {
 	t.Helper()
 	dir := t.TempDir()
@@ -22,7 +22,7 @@ func protectFile(t testing.TB, text string, env ...string) *server {
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s := &server{t: t, args: []string{"--output", "json", "protect", "--config", file}}
+	s := &server{t: t, args: []string{"--output", "json", "serve", "--config", file}}
 	s.start(env...)
 	t.Cleanup(s.stop)
 	return s
@@ -40,7 +40,7 @@ servers:
     demo: true
 `
 
-// What --print-config prints of any options, Read reads, and --config prints again byte for byte.
+// What --print-config prints of any options, Read reads, and config print prints again byte for byte.
 func TestThePrintedConfigurationIsReadBack(t *testing.T) {
 	dir := t.TempDir()
 	for name, args := range map[string][]string{
@@ -77,7 +77,7 @@ func TestThePrintedConfigurationIsReadBack(t *testing.T) {
 			if err := os.WriteFile(file, []byte(printed), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			if status, again, said := ran(t, "protect", "--config", file, "--print-config"); status != 0 || again != printed {
+			if status, again, said := ran(t, "config", "print", file); status != 0 || again != printed {
 				t.Errorf("status %d\n%s%s\nand before\n%s", status, said, again, printed)
 			}
 		})
@@ -108,7 +108,7 @@ func TestWhereAFilesDataLies(t *testing.T) {
 	if err := os.WriteFile(file, []byte(strings.ReplaceAll(strings.ReplaceAll(plainFile, "$PORT", "18080"), "data: $DIR/data\n", "")), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	status, out, said := ran(t, "protect", "--config", file, "--print-config")
+	status, out, said := ran(t, "config", "print", "--effective", file)
 	if status != 0 || !strings.Contains(out, filepath.Join("doorward", "127.0.0.1-18080")+"\n") {
 		t.Errorf("status %d\n%s%s", status, out, said)
 	}
@@ -128,7 +128,7 @@ func TestOneProcessPerDatabase(t *testing.T) {
 			if err := os.WriteFile(file, []byte(strings.NewReplacer("$PORT", freePort(t), "$DIR", dir).Replace(text)), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			status, _, said := ran(t, "protect", "--config", file)
+			status, _, said := ran(t, "serve", "--config", file)
 			if status != 2 || !strings.Contains(said, "another Doorward has this database open") || !strings.Contains(said, "process ") {
 				t.Errorf("status %d: %s", status, said)
 			}
@@ -192,7 +192,7 @@ func TestADatabaseThatCannotBeOpened(t *testing.T) {
 			if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			status, out, said := ran(t, "protect", "--config", file)
+			status, out, said := ran(t, "serve", "--config", file)
 			if status != c.status || !strings.Contains(said, c.says) || strings.Contains(out+said, "hunter2") {
 				t.Errorf("status %d, want %d: %s", status, c.status, said)
 			}

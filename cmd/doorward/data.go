@@ -97,7 +97,7 @@ func shellWord(s string) string {
 	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }
 
-// lookup finds what ${env:NAME} and ${file:PATH} mean.
+// lookup finds what ${env:NAME}, ${file:PATH} and ${credential:NAME} mean.
 func lookup(kind, name string) (string, error) {
 	switch kind {
 	case "env":
@@ -108,8 +108,15 @@ func lookup(kind, name string) (string, error) {
 	case "file":
 		b, err := os.ReadFile(name)
 		return string(b), err
+	case "credential":
+		dir := os.Getenv("CREDENTIALS_DIRECTORY")
+		if dir == "" {
+			return "", errors.New("no CREDENTIALS_DIRECTORY is set: systemd sets it for services with LoadCredential=")
+		}
+		b, err := os.ReadFile(filepath.Join(dir, filepath.Base(name)))
+		return string(b), err
 	}
-	return "", fmt.Errorf("there is no kind of reference %q: env and file are", kind)
+	return "", fmt.Errorf("there is no kind of reference %q: env, file and credential are", kind)
 }
 
 // resolve is what one reference stands for. A secret itself is refused: it would stand in the list of processes.

@@ -126,9 +126,9 @@ func TestDiscovery(t *testing.T) {
 	})
 	as(t, s, "everything else is a JSON 404", func(t *testing.T) {
 		for _, path := range []string{
-			"/.well-known/", "/.well-known/nothing", "/.well-known/oauth-protected-resource/", "/.well-known/oauth-protected-resource/other", "/.well-known/oauth-protected-resource/mcp/",
+			"/.well-known/", "/.well-known/nothing", "/.well-known/oauth-protected-resource/", "/.well-known/oauth-protected-resource/other",
 			"/.well-known/oauth-authorization-server/mcp", "/.well-known/openid-configuration/mcp", "/mcp/.well-known/openid-configuration", "/mcp/.well-known/oauth-protected-resource",
-			"/mcp/", "/mcp/x", "/nothing", "/authorize/", "/token/", "/device", "/device_authorization",
+			"/mcp/x", "/nothing", "/authorize/", "/token/", "/device", "/device_authorization",
 		} {
 			a := s.get(path, "", "Accept", "text/html")
 			a.wants(t, 404, "not_found")

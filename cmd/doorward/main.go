@@ -26,6 +26,7 @@ const (
 // cli lists every verb; each has a file of its name.
 type cli struct {
 	Protect protectCmd `cmd:"" help:"Put login and authorization before an MCP server."`
+	Serve   serveCmd   `cmd:"" help:"Serve many MCP servers as a configuration file says."`
 	Call    callCmd    `cmd:"" help:"Call a tool of a protected server."`
 	Tools   toolsCmd   `cmd:"" help:"List the tools of a protected server."`
 	Config  configCmd  `cmd:"" help:"Check a configuration file."`

@@ -5,7 +5,6 @@ import (
 	"net"
 	"net/url"
 	"os"
-	"slices"
 	"strings"
 
 	"github.com/doorward-mcp/doorward"
@@ -18,7 +17,6 @@ type protectCmd struct {
 	Target  string   `arg:"" optional:"" help:"Address of a server that runs. Without it, and without -- COMMAND, a built-in demo server is protected."`
 	Command []string `kong:"-"` // what stands after --
 
-	Config         string   `placeholder:"FILE" help:"Configuration file, which says all of the rest: docs/configuration.md."`
 	Listen         string   `placeholder:"HOST:PORT" help:"Where to listen. 127.0.0.1:8080 unless it is given."`
 	Data           string   `placeholder:"DIR" help:"Where to keep accounts, keys and tokens. By default a directory of the user's for each HOST:PORT."`
 	PublicURL      string   `placeholder:"URL" help:"The https address that people and programs use, when it is another one than the listener's."`
@@ -32,13 +30,9 @@ type protectCmd struct {
 	InsecureLoopbackDocuments string `hidden:"" placeholder:"CAFILE" help:"Take client ID metadata documents from loopback too, under this authority: a switch for tests."`
 }
 
-// Run builds the configuration that a file would give, or reads the file, and runs it.
+// Run builds the configuration that a file would give, and runs it.
 func (p *protectCmd) Run(ctx context.Context, io streams) error {
-	build := p.config
-	if p.Config != "" {
-		build = func() (config.Config, error) { return p.file(io) }
-	}
-	c, err := build()
+	c, err := p.config()
 	if err != nil {
 		return err
 	}
@@ -50,7 +44,7 @@ func (p *protectCmd) Run(ctx context.Context, io streams) error {
 		_, err = io.out.Write(b)
 		return err
 	}
-	return serve(ctx, io, c)
+	return serve(ctx, io, c, nil)
 }
 
 func (p *protectCmd) config() (c config.Config, err error) {
@@ -85,28 +79,6 @@ func (p *protectCmd) config() (c config.Config, err error) {
 		return c, failed{exitUsage, err}
 	}
 	return c, nil
-}
-
-// file is the configuration of a file, which no other option may contradict.
-func (p *protectCmd) file(io streams) (c config.Config, err error) {
-	var beside []string
-	for option, given := range map[string]bool{"an address to protect": p.Target != "", "a command": len(p.Command) > 0, "--listen": p.Listen != "", "--data": p.Data != "",
-		"--public-url": p.PublicURL != "", "--tls-cert": p.TLSCert != "", "--tls-key": p.TLSKey != "", "--name": p.Name != "",
-		"--upstream-header": len(p.UpstreamHeader) > 0, "--env": len(p.Env) > 0, "--insecure-loopback-documents": p.InsecureLoopbackDocuments != ""} {
-		if given {
-			beside = append(beside, option)
-		}
-	}
-	if slices.Sort(beside); len(beside) > 0 {
-		return c, usage("%s cannot stand beside --config: write it in %s, which says all of that", strings.Join(beside, ", "), p.Config)
-	}
-	if c, err = readConfig(io, p.Config); err != nil {
-		return c, err
-	}
-	if c.Data == "" {
-		c.Data, err = dataDir("", c.Listen)
-	}
-	return c, err
 }
 
 // publicURL is the address that the installation is known under: on loopback the listener's own, else the given one.

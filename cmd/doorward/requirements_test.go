@@ -252,7 +252,7 @@ func readsFile(t *testing.T, text string) (status int, said string) {
 	if err := os.WriteFile(file, []byte(strings.NewReplacer("$PORT", "18080", "$DIR", dir).Replace(text)), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	status, _, said = ran(t, "protect", "--config", file, "--print-config")
+	status, _, said = ran(t, "config", "print", file)
 	return status, said
 }
 

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -14,7 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
-	"syscall"
+	"strings"
 	"time"
 
 	"github.com/doorward-mcp/doorward"
@@ -34,8 +33,28 @@ const drain = 5 * time.Second
 // a server that signs tokens collects all the time; docs/performance.md has the figures.
 const growth = 400
 
-// serve opens an installation, serves it until ctx ends, and closes it.
-func serve(ctx context.Context, io streams, c config.Config) (err error) {
+type serveCmd struct {
+	Config string `required:"" placeholder:"FILE" help:"Configuration file: docs/configuration.md."`
+}
+
+// Run serves what the file says, and goes on with what it says when it changes.
+func (s *serveCmd) Run(ctx context.Context, io streams) error {
+	read := func() (config.Config, error) {
+		c, err := readConfig(io, s.Config)
+		if err == nil && c.Data == "" {
+			c.Data, err = dataDir("", c.Listen)
+		}
+		return c, err
+	}
+	c, err := read()
+	if err != nil {
+		return err
+	}
+	return serve(ctx, io, c, &watcher{path: s.Config, read: read})
+}
+
+// serve opens an installation, serves it until ctx ends, and closes it. changes says when its configuration is another one; nil: never.
+func serve(ctx context.Context, io streams, c config.Config, changes *watcher) (err error) {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(growth)
 	}
@@ -44,34 +63,64 @@ func serve(ctx context.Context, io streams, c config.Config) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, release()) }()
-	listeners, err := listen(c)
+	box, err := seal.OpenKeyFile(filepath.Join(c.Data, "key"))
+	if err != nil {
+		return failed{exitUsage, err}
+	}
+	shown, err := openCertificates(c, box)
 	if err != nil {
 		return err
 	}
-	in, log, err := open(ctx, io, c)
+	listeners, err := listen(c, shown)
+	if err != nil {
+		return err
+	}
+	in, end, err := open(ctx, io, c, box)
 	if err != nil {
 		closeAll(listeners)
 		return err
 	}
-	defer func() { err = errors.Join(err, in.Close(), log.Close()) }()
+	defer func() { err = errors.Join(err, end()) }()
 	socket, err := admin.Listen(c.Data)
 	if err != nil {
 		closeAll(listeners)
 		return err
 	}
 	defer func() { err = errors.Join(err, socket.Close()) }()
-	go func() { _ = in.Admin.Serve(socket) }()
+	go func() { _ = admin.Serve(socket, in.Admin) }()
+	operations, err := serveOperations(c, in)
+	if err != nil {
+		closeAll(listeners)
+		return err
+	}
+	defer func() { err = errors.Join(err, operations()) }()
+	if changes != nil {
+		watching, stop := context.WithCancel(ctx)
+		defer stop()
+		changes.log = slog.New(slog.NewTextHandler(io.err, nil))
+		go changes.watch(watching, c, shown.reload(in.Reload))
+	}
 	return serveHTTP(ctx, io, c, in, listeners)
 }
 
+// serveOperations serves who runs the installation, where the configuration says.
+func serveOperations(c config.Config, in *doorward.Installation) (stop func() error, err error) {
+	if c.Operations.Listen == "" {
+		return func() error { return nil }, nil
+	}
+	l, err := net.Listen("tcp", c.Operations.Listen)
+	if err != nil {
+		return nil, usage("listening for operations: %w", err)
+	}
+	server := &http.Server{Handler: in.Operations(), ReadHeaderTimeout: 10 * time.Second, WriteTimeout: time.Minute, IdleTimeout: 2 * time.Minute}
+	go func() { _ = server.Serve(l) }()
+	return server.Close, nil
+}
+
 // open makes the installation of what the data directory holds.
-func open(ctx context.Context, io streams, c config.Config) (*doorward.Installation, *os.File, error) {
+func open(ctx context.Context, io streams, c config.Config, box *seal.Box) (in *doorward.Installation, end func() error, err error) {
 	if err := checkClock(time.Now()); err != nil {
 		return nil, nil, err
-	}
-	box, err := seal.OpenKeyFile(filepath.Join(c.Data, "key"))
-	if err != nil {
-		return nil, nil, failed{exitUsage, err}
 	}
 	authority, err := loopbackAuthority(c)
 	if err != nil {
@@ -86,10 +135,16 @@ func open(ctx context.Context, io streams, c config.Config) (*doorward.Installat
 	if err != nil {
 		return nil, nil, usage("opening the audit log: %w", err)
 	}
-	in, err := doorward.Open(ctx, c, doorward.Environment{
+	version, _ := built()
+	tracer, untrace, err := openTracer(ctx, c, version)
+	if err != nil {
+		return nil, nil, errors.Join(err, log.Close())
+	}
+	in, err = doorward.Open(ctx, c, doorward.Environment{
 		Box: box, Audit: audit.Slog(slog.NewJSONHandler(log, nil)), Lookup: lookup,
-		Documents: fetcher(&fetch.Client{JSON: true, MaxBytes: registration.MaxDocument}), Keys: fetcher(&fetch.Client{}), Named: fetcher(&fetch.Client{Hosts: c.Named()}),
-		Slog: slog.New(slog.NewTextHandler(io.err, nil)),
+		Documents: fetcher(&fetch.Client{JSON: true, MaxBytes: registration.MaxDocument}), Keys: fetcher(&fetch.Client{}),
+		Named: func(hosts []string) *fetch.Client { return fetcher(&fetch.Client{Hosts: hosts}) },
+		Slog:  slog.New(slog.NewTextHandler(io.err, nil)), Tracer: tracer, Version: version,
 	})
 	switch {
 	case errors.Is(err, store.ErrHeld): // it says by whom
@@ -104,9 +159,9 @@ func open(ctx context.Context, io streams, c config.Config) (*doorward.Installat
 		err = fmt.Errorf("%s: %w", c.Data, err)
 	}
 	if err != nil {
-		return nil, nil, errors.Join(err, log.Close())
+		return nil, nil, errors.Join(err, untrace(), log.Close())
 	}
-	return in, log, nil
+	return in, func() error { return errors.Join(in.Close(), untrace(), log.Close()) }, nil
 }
 
 // checkClock refuses to begin with a clock that cannot be right: tokens would be born expired, or outlive everybody.
@@ -137,52 +192,17 @@ func loopbackAuthority(c config.Config) (*x509.CertPool, error) {
 	return pool, nil
 }
 
-// listen takes the address. 127.0.0.1 and [::1] are taken together where both exist: on a machine where localhost means
-// the other one, somebody else could answer there in our name.
-func listen(c config.Config) ([]net.Listener, error) {
-	var wrap func(net.Listener) net.Listener = func(l net.Listener) net.Listener { return l }
-	if c.TLS != nil {
-		pair, err := tls.LoadX509KeyPair(c.TLS.Certificate, c.TLS.Key)
-		if err != nil {
-			return nil, usage("reading the certificate: %w", err)
-		}
-		wrap = func(l net.Listener) net.Listener {
-			return tls.NewListener(l, &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}})
-		}
+// look says what an outsider would get wrong.
+func look(ctx context.Context, log *slog.Logger, in *doorward.Installation) {
+	found, err := in.Look(ctx)
+	for _, f := range found {
+		log.WarnContext(ctx, "seen from outside", "at", f.At, "wrong", f.Wrong, "mend", f.Mend)
 	}
-	var all []net.Listener
-	for _, address := range addresses(c.Listen) {
-		l, err := net.Listen("tcp", address)
-		switch {
-		case err == nil:
-			all = append(all, wrap(l))
-		case errors.Is(err, syscall.EADDRINUSE):
-			closeAll(all)
-			return nil, usage("%s is taken by another program: end that one, or give --listen another port", address)
-		case len(all) == 0:
-			return nil, usage("listening on %s: %w", address, err)
-		}
+	if err != nil && ctx.Err() == nil {
+		log.InfoContext(ctx, "the public address cannot be reached from here, so it was not looked at", "error", err)
 	}
-	return all, nil
-}
-
-// addresses are where a listener listens: the twin of a loopback address is tried too, and need not exist.
-func addresses(listen string) []string {
-	host, port, err := net.SplitHostPort(listen)
-	switch {
-	case err == nil && host == "127.0.0.1":
-		return []string{listen, "[::1]:" + port}
-	case err == nil && host == "::1":
-		return []string{listen, "127.0.0.1:" + port}
-	case err == nil && host == "localhost":
-		return []string{"127.0.0.1:" + port, "[::1]:" + port}
-	}
-	return []string{listen}
-}
-
-func closeAll(listeners []net.Listener) {
-	for _, l := range listeners {
-		_ = l.Close()
+	if err == nil && len(found) == 0 {
+		log.InfoContext(ctx, "seen from outside, everything is right")
 	}
 }
 
@@ -198,6 +218,9 @@ func serveHTTP(ctx context.Context, io streams, c config.Config, in *doorward.In
 	running, stop := context.WithCancel(ctx)
 	defer stop()
 	go in.Run(running)
+	if strings.HasPrefix(c.PublicURL, "https:") { // over http nothing stands between: the listener is the public address
+		go look(running, slog.New(slog.NewTextHandler(io.err, nil)), in)
+	}
 	w, err := in.Welcome(ctx)
 	if err == nil {
 		err = welcome(ctx, io, c, w)

@@ -116,7 +116,7 @@ func open(t *testing.T) *house {
 	t.Setenv("INTEROP_SECRET", h.secret)
 	program := installation.Built(t, "DOORWARD", "doorward", "make build")
 	h.Log = filepath.Join(t.TempDir(), "log")
-	lines := bufio.NewReader(installation.Start(t, h.Log, program, "protect", "--output", "json", "--config", filepath.Join(dir, "doorward.yaml")))
+	lines := bufio.NewReader(installation.Start(t, h.Log, program, "serve", "--output", "json", "--config", filepath.Join(dir, "doorward.yaml")))
 	line, err := lines.ReadString('\n')
 	if err == nil {
 		err = json.Unmarshal([]byte(line), &h.Installation)

@@ -101,7 +101,7 @@ func (i *issuer) start(o options, dir, database string) error {
 	if err := os.Setenv("BENCH_SECRET", i.secret); err != nil {
 		return err
 	}
-	p, err := run(o.program, "--output", "json", "protect", "--config", file)
+	p, err := run(o.program, "--output", "json", "serve", "--config", file)
 	if err != nil {
 		return err
 	}

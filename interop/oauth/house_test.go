@@ -108,7 +108,7 @@ func open(t *testing.T) house {
 	t.Setenv("INTEROP_SECRET", h.Secret)
 	program := installation.Built(t, "DOORWARD", "doorward", "make build")
 	h.Log = filepath.Join(t.TempDir(), "log")
-	out := installation.Start(t, h.Log, program, "protect", "--output", "json", "--config", filepath.Join(dir, "doorward.yaml"))
+	out := installation.Start(t, h.Log, program, "serve", "--output", "json", "--config", filepath.Join(dir, "doorward.yaml"))
 	lines := bufio.NewReader(out)
 	line, err := lines.ReadString('\n')
 	if err == nil {

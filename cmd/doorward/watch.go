@@ -1,0 +1,72 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"log/slog"
+	"os"
+	"os/signal"
+	"time"
+
+	"github.com/doorward-mcp/doorward/config"
+)
+
+// glance is how often the files are looked at. Their bytes are compared: a volume that swaps links, as Kubernetes mounts
+// them, tells nobody which of its files has changed.
+const glance = 2 * time.Second
+
+// watcher reloads a configuration when its file, or one that it refers to, has changed, and when it is told to.
+type watcher struct {
+	path string
+	read func() (config.Config, error)
+	log  *slog.Logger
+}
+
+// watch goes on until ctx ends. What cannot be used is said, and everything stays as it was.
+func (w *watcher) watch(ctx context.Context, now config.Config, reload func(context.Context, config.Config) error) {
+	told := make(chan os.Signal, 1)
+	notifyReload(told)
+	defer signal.Stop(told)
+	tick := time.NewTicker(glance)
+	defer tick.Stop()
+	seen := w.sum(now)
+	for {
+		asked := false
+		select {
+		case <-ctx.Done():
+			return
+		case <-told:
+			asked = true
+		case <-tick.C:
+		}
+		sum := w.sum(now)
+		if !asked && sum == seen {
+			continue
+		}
+		seen = sum // what is half written will have changed again at the next glance
+		next, err := w.read()
+		if err == nil {
+			err = reload(ctx, next)
+		}
+		if err != nil {
+			w.log.ErrorContext(ctx, "the configuration stays as it was", "file", w.path, "error", err)
+			continue
+		}
+		now, seen = next, w.sum(next)
+		w.log.InfoContext(ctx, "the configuration is in use", "file", w.path, "digest", next.Digest())
+	}
+}
+
+// sum is over the file and those that it refers to. One that cannot be read counts as empty: reading it says why.
+func (w *watcher) sum(c config.Config) (sum [sha256.Size]byte) {
+	h := sha256.New()
+	for _, path := range append([]string{w.path}, c.Files()...) {
+		b, err := os.ReadFile(path)
+		if err != nil {
+			b = nil
+		}
+		part := sha256.Sum256(b)
+		h.Write(part[:])
+	}
+	return [sha256.Size]byte(h.Sum(nil))
+}

@@ -1,0 +1,86 @@
+package gateway
+
+import (
+	"bytes"
+	"iter"
+
+	"github.com/doorward-mcp/doorward/mcp"
+)
+
+// event is an event as the client gets it, and the responses in it. Nearly always it is what came, byte for byte.
+func (f *filter) event(e mcp.Event) (raw []byte, all []mcp.Reply) {
+	if len(e.Data) == 0 {
+		return e.Raw, nil
+	}
+	r, ok := mcp.Response(e.Data)
+	if !f.wants(r, ok) {
+		if ok {
+			all = append(f.one[:0], r)
+		}
+		return e.Raw, all
+	}
+	all = mcp.Responses(e.Data)
+	data, err := f.pass(e.Data)
+	if err == nil {
+		return replaced(e, data), all
+	}
+	// Who asked for it is told; on a stream on which nobody waits, there is nobody to tell.
+	fault := f.fault(err, 0)
+	raw = nil
+	for i := range all {
+		all[i].Failed = true
+		fault.answer.ID = all[i].ID
+		raw = append(raw, "event: message\ndata: "...)
+		raw = append(raw, fault.answer.Body()...)
+		raw = append(raw, "\n\n"...)
+	}
+	return raw, all
+}
+
+// replaced is an event with other data, every other line of it as it was.
+func replaced(e mcp.Event, data []byte) []byte {
+	if bytes.Equal(data, e.Data) {
+		return e.Raw
+	}
+	out := make([]byte, 0, len(e.Raw)+32)
+	for line := range lines(e.Raw) {
+		name, _, _ := bytes.Cut(bytes.TrimPrefix(line, []byte("\ufeff")), []byte(":"))
+		if len(line) > 0 && string(name) != "data" {
+			out = append(append(out, line...), '\n')
+		}
+	}
+	// WHATWG HTML §9.2.6: the data of several lines is joined by newlines.
+	for line := range bytes.SplitSeq(data, []byte("\n")) {
+		out = append(append(append(out, "data: "...), line...), '\n')
+	}
+	return append(out, '\n')
+}
+
+// lines are the lines of an event, without what ends them. WHATWG HTML §9.2.5: that is \n, \r or \r\n.
+func lines(raw []byte) iter.Seq[[]byte] {
+	return bytes.FieldsFuncSeq(raw, func(r rune) bool { return r == '\n' || r == '\r' })
+}
+
+// last is what stands at the end of a stream and is no complete event. Some clients take it for one.
+func (f *filter) last(rest []byte) []byte {
+	if len(bytes.TrimSpace(rest)) == 0 {
+		return rest
+	}
+	var events mcp.Events
+	if events.Write(append(bytes.Clone(rest), "\n\n\n"...)) != nil {
+		return nil
+	}
+	var out []byte
+	for e, ok := events.Next(); ok; e, ok = events.Next() {
+		raw, _ := f.event(e)
+		if !bytes.Equal(raw, e.Raw) {
+			out = append(out, raw...)
+		} else if len(e.Data) > 0 {
+			return rest
+		}
+	}
+	if out == nil {
+		return rest
+	}
+	return out
+}

@@ -1,0 +1,154 @@
+package doorward
+
+import (
+	"context"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"github.com/doorward-mcp/doorward/audit"
+	"github.com/doorward-mcp/doorward/gateway"
+)
+
+// metrics count what the audit log records, for nothing is decided outside of it, and look at the rest when they are asked.
+// No label has a value that a caller chooses: servers, codes and reasons are those of the configuration and of the code.
+type metrics struct {
+	registry *prometheus.Registry
+	records  *prometheus.CounterVec
+	refusals *prometheus.CounterVec
+	decided  *prometheus.HistogramVec
+	answered *prometheus.HistogramVec
+	reloads  *prometheus.CounterVec
+	unkept   prometheus.Counter
+	problems prometheus.Gauge
+	failing  atomic.Pointer[error] // why the log could not be written the last time; nil: it could
+}
+
+func newMetrics(version string) *metrics {
+	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
+		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: "doorward_" + name, Help: help}, labels)
+	}
+	histogram := func(name, help string, buckets []float64, labels ...string) *prometheus.HistogramVec {
+		return prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "doorward_" + name, Help: help, Buckets: buckets}, labels)
+	}
+	m := &metrics{
+		registry: prometheus.NewRegistry(),
+		records:  counter("records_total", "Acts by the code of their record, and what came of them.", "code", "server", "result"),
+		refusals: counter("refusals_total", "Refusals by code and reason. Those of strangers are counted together and reach this once a second.", "code", "server", "reason"),
+		decided:  histogram("decision_seconds", "From the beginning of a call to its recorded decision.", prometheus.ExponentialBuckets(0.00005, 2.5, 12), "server"),
+		answered: histogram("request_seconds", "From the beginning of a call to its recorded outcome. A stream has its own length.", prometheus.ExponentialBuckets(0.001, 2.5, 14), "code", "server"),
+		reloads:  counter("reloads_total", "Changes of the configuration, by whether they were taken.", "result"),
+		unkept:   prometheus.NewCounter(prometheus.CounterOpts{Name: "doorward_audit_failures_total", Help: "Records that the audit log could not keep. The acts of strict ones did not happen."}),
+		problems: prometheus.NewGauge(prometheus.GaugeOpts{Name: "doorward_self_check_problems", Help: "What an outsider would get wrong, as found on the last look at the public address."}),
+	}
+	info := prometheus.NewGauge(prometheus.GaugeOpts{Name: "doorward_build_info", Help: "1, with the version.", ConstLabels: prometheus.Labels{"version": version}})
+	info.Set(1)
+	m.registry.MustRegister(m.records, m.refusals, m.decided, m.answered, m.reloads, m.unkept, m.problems, info,
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return m
+}
+
+// sink counts what goes to next. server names a resource.
+func (m *metrics) sink(next audit.Sink, now func() time.Time, server func(resource string) string) audit.Sink {
+	return func(ctx context.Context, e audit.Entry) error {
+		if err := next(ctx, e); err != nil {
+			m.unkept.Inc()
+			m.failing.Store(&err)
+			return err
+		}
+		m.failing.Store(nil)
+		code, at := string(e.Record.Code), server(e.Record.Server)
+		took, call := now().Sub(e.Record.Now).Seconds(), strings.HasPrefix(code, "mcp.")
+		switch e.Phase {
+		case audit.PhaseIntent:
+			if call {
+				m.decided.WithLabelValues(at).Observe(took)
+			}
+		case audit.PhaseOutcome:
+			m.records.WithLabelValues(code, at, result(e.Outcome.Result)).Inc()
+			if call {
+				m.answered.WithLabelValues(code, at).Observe(took)
+			}
+		case audit.PhaseRefusal:
+			m.refusals.WithLabelValues(code, at, e.Record.Reason).Add(float64(max(e.Count, 1)))
+		}
+		return nil
+	}
+}
+
+// result is an outcome in one of the words that every act shares.
+func result(word string) string {
+	switch word {
+	case "done", "refused", "failed", "upstream":
+		return word
+	}
+	return "other"
+}
+
+// state is what an installation is asked for when metrics are read.
+type state struct{ i *Installation }
+
+// What state tells.
+var (
+	newsAge    = prometheus.NewDesc("doorward_revocations_age_seconds", "How old the news of revoked tokens is.", nil, nil)
+	keyAge     = prometheus.NewDesc("doorward_signing_key_age_seconds", "How long the key that signs has been in use.", nil, nil)
+	inFlight   = prometheus.NewDesc("doorward_requests_in_flight", "Requests that have not ended, streams among them.", nil, nil)
+	upstreamOK = prometheus.NewDesc("doorward_upstream_well", "1 for an upstream that calls are sent to, 0 for one that is left out.", []string{"server", "upstream"}, nil)
+	upstreamIn = prometheus.NewDesc("doorward_upstream_in_flight", "Requests at an upstream.", []string{"server", "upstream"}, nil)
+)
+
+// Describe is a prometheus.Collector's.
+func (s state) Describe(to chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{newsAge, keyAge, inFlight, upstreamOK, upstreamIn} {
+		to <- d
+	}
+}
+
+// Collect is a prometheus.Collector's.
+func (s state) Collect(to chan<- prometheus.Metric) {
+	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
+		to <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+	}
+	now, g := s.i.e.Now(), s.i.live.Load()
+	if g == nil {
+		return
+	}
+	if as := s.i.db.Revocations().AsOf(); !as.IsZero() {
+		gauge(newsAge, now.Sub(as).Seconds())
+	}
+	if since, ok := g.as.Ring().Since(now); ok {
+		gauge(keyAge, now.Sub(since).Seconds())
+	}
+	var active int64
+	for _, one := range s.i.generations() {
+		active += one.use.active.Load()
+	}
+	gauge(inFlight, float64(active))
+	for name, pool := range g.pools() {
+		for _, u := range pool.Status() {
+			well := 0.0
+			if u.Well {
+				well = 1
+			}
+			gauge(upstreamOK, well, name, u.Host)
+			gauge(upstreamIn, float64(u.Busy), name, u.Host)
+		}
+	}
+}
+
+// pools are the upstreams over HTTP. :: server → pool
+func (g *generation) pools() map[string]*gateway.Pool {
+	g.keeping.Lock()
+	defer g.keeping.Unlock()
+	all := map[string]*gateway.Pool{}
+	for name, k := range g.kept {
+		if pool, ok := k.value.(*gateway.Pool); ok {
+			_, server, _ := strings.Cut(name, "/")
+			all[server] = pool
+		}
+	}
+	return all
+}

@@ -1,0 +1,83 @@
+package policy
+
+import (
+	"net/url"
+	"path"
+	"regexp"
+	"strings"
+
+	"github.com/doorward-mcp/doorward/mcp"
+)
+
+// expression is what stands in a URI template between braces. RFC 6570 §2.2.
+var expression = regexp.MustCompile(`\{[^{}]*\}|\*`)
+
+// anyOf matches what one of the patterns does, whole; nil: there are none.
+func anyOf(patterns []string, text func(string) string) *regexp.Regexp {
+	if len(patterns) == 0 {
+		return nil
+	}
+	all := make([]string, len(patterns))
+	for i, p := range patterns {
+		all[i] = text(p)
+	}
+	return regexp.MustCompile(`(?s)^(?:` + strings.Join(all, "|") + `)$`)
+}
+
+// nameText is a pattern of names as an expression: * is the only character that is not itself.
+func nameText(pattern string) string {
+	return strings.ReplaceAll(regexp.QuoteMeta(pattern), `\*`, `.*`)
+}
+
+// addressText is an address or URI template as an expression. Case does not count, and a simple expression of a template may
+// hold whatever a path segment may: what matches too much asks for a scope too many, what matches too little gives one away.
+func addressText(pattern string) string {
+	var b strings.Builder
+	b.WriteString("(?i:")
+	from := 0
+	for _, at := range expression.FindAllStringIndex(pattern, -1) {
+		b.WriteString(regexp.QuoteMeta(pattern[from:at[0]]))
+		if inner := strings.Trim(pattern[at[0]:at[1]], "{}"); inner != "" && !strings.ContainsAny(inner[:1], "*+#/.;?&") {
+			b.WriteString(`[^/]*`)
+		} else {
+			b.WriteString(`.*`)
+		}
+		from = at[1]
+	}
+	b.WriteString(regexp.QuoteMeta(pattern[from:]))
+	b.WriteString(")")
+	return b.String()
+}
+
+// match reports whether the name is among the items. An address is held against the patterns as it stands and as a server may
+// read it: with its escapes and dots resolved, without a slash at its end, without query and fragment. One that cannot be read
+// matches everything.
+func (i items) match(name string) bool {
+	if i.names.MatchString(name) || i.kind != mcp.ItemResource {
+		return i.names.MatchString(name)
+	}
+	plain, ok := resolved(name)
+	bare, _, _ := strings.Cut(plain, "#")
+	bare, _, _ = strings.Cut(bare, "?")
+	return !ok || i.names.MatchString(plain) || i.names.MatchString(strings.TrimRight(bare, "/"))
+}
+
+// resolved is an address with its escapes decoded, as often as there are any, and its dots gone.
+func resolved(address string) (string, bool) {
+	for range 4 {
+		decoded, err := url.PathUnescape(address)
+		if err != nil {
+			return "", false
+		}
+		if decoded == address {
+			scheme, rest, found := strings.Cut(strings.ReplaceAll(decoded, `\`, "/"), "://")
+			if !found {
+				return path.Clean(scheme), true
+			}
+			host, below, _ := strings.Cut(rest, "/")
+			return scheme + "://" + host + path.Clean("/"+below), true
+		}
+		address = decoded
+	}
+	return "", false
+}
