@@ -7,13 +7,13 @@ need       := testdata/tools/need
 BUILDFLAGS := -trimpath -ldflags='-s -w'
 
 # Tests skip what needs a tool that is not installed, unless DOORWARD_REQUIRE names it: then they fail.
-# A list with commas, of: postgres, node, chromium. docs/decisions/0001-tooling.md says more.
-export DOORWARD_REQUIRE ?= postgres,node,chromium
+# A list with commas, of: postgres, node, chromium, python3. docs/decisions/0001-tooling.md says more.
+export DOORWARD_REQUIRE ?= postgres,node,chromium,python3
 
 SHARD      ?= 1/1
 FUZZTIME   ?= 30s
 CRASHES    ?= 100
-SOAK       ?= 30m
+SOAK       ?= 1h
 DATABASE   ?= sqlite
 
 .PHONY: deps build test lint conformance conformance-client browser sabotage bench bench-scale fuzz crash soak clean
@@ -49,7 +49,7 @@ sabotage:
 	@$(timed) sabotage go run ./testdata/sabotage/run -shard=$(SHARD)
 
 bench: build
-	@$(need) node npm-packages postgres
+	@$(need) node npm-packages postgres nginx haproxy
 	@$(timed) bench testdata/tools/in interop go run ./bench
 
 # An empty database against a full one. It takes minutes and gigabytes.

@@ -1,6 +1,11 @@
 package doorward
 
-import "strings"
+import (
+	"strings"
+	"time"
+
+	"github.com/doorward-mcp/doorward/token"
+)
 
 // Hasten is what every request's body goes through, with the bound as an argument.
 var Hasten = hasten
@@ -17,4 +22,12 @@ func Paths(i *Installation) (all []string) {
 		all = append(all, pattern)
 	}
 	return append(all, "/register")
+}
+
+// PaceStreams is paceStreams.
+var PaceStreams = paceStreams
+
+// Access is an access token of an installation's own.
+func Access(i *Installation, now time.Time, c token.Claims) (string, error) {
+	return i.live.Load().as.Ring().Access(now, c)
 }

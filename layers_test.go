@@ -25,7 +25,7 @@ const layers = `
 	token  internal/fetch  seal                                                                    trust
 	grant  delegation  policy  audit  provider                                                     judgement
 	policy/cedar  policy/authzen  client  guard  authserver  registration  login  account  stdio   roles
-	guard/gosdk  gateway  admin  bridge  audit/export  demo  check                                 compositions
+	guard/gosdk  guard/mcpgo  gateway  admin  bridge  audit/export  demo  check                                 compositions
 	web  store  config                                                                             adapters
 	.                                                                                              installation
 	authtest  cmd/doorward                                                                         rim
@@ -40,6 +40,7 @@ var only = map[string][]string{
 	"github.com/go-webauthn/webauthn":        {"login"},
 	"github.com/goccy/go-yaml":               {"config"},
 	"github.com/jackc/pgx":                   {"store"},
+	"github.com/mark3labs/mcp-go":            {"guard/mcpgo"},
 	"github.com/maypok86/otter":              {"internal/request", "token", "registration", "login", "guard", "gateway"},
 	"github.com/modelcontextprotocol/go-sdk": {"guard/gosdk", "bridge", "demo", "cmd/doorward"},
 	"github.com/prometheus/client_golang":    {"gateway", "authserver", "audit/export", "."},
@@ -66,7 +67,7 @@ var without = map[string][]string{
 	"policy":     {"net/http", "database/sql"},
 	"audit":      {"net/http", "database/sql"},
 	"guard": {"database/sql", "html/template", "github.com/cedar-policy/cedar-go", "github.com/prometheus/client_golang",
-		"github.com/modelcontextprotocol/go-sdk", "modernc.org/sqlite", "github.com/jackc/pgx"},
+		"github.com/modelcontextprotocol/go-sdk", "github.com/mark3labs/mcp-go", "modernc.org/sqlite", "github.com/jackc/pgx"},
 	"gateway": {"github.com/cedar-policy/cedar-go", "database/sql", "html/template"},
 	"login":   {"html/template", "database/sql"},
 	"web":     {"database/sql"},

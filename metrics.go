@@ -11,6 +11,7 @@ import (
 
 	"github.com/doorward-mcp/doorward/audit"
 	"github.com/doorward-mcp/doorward/gateway"
+	"github.com/doorward-mcp/doorward/stdio"
 )
 
 // metrics count what the audit log records, for nothing is decided outside of it, and look at the rest when they are asked.
@@ -97,12 +98,14 @@ var (
 	keyAge     = prometheus.NewDesc("doorward_signing_key_age_seconds", "How long the key that signs has been in use.", nil, nil)
 	inFlight   = prometheus.NewDesc("doorward_requests_in_flight", "Requests that have not ended, streams among them.", nil, nil)
 	upstreamOK = prometheus.NewDesc("doorward_upstream_well", "1 for an upstream that calls are sent to, 0 for one that is left out.", []string{"server", "upstream"}, nil)
+	processes  = prometheus.NewDesc("doorward_processes", "Processes of a stdio server, by whether they have said anything yet.", []string{"server", "state"}, nil)
+	failures   = prometheus.NewDesc("doorward_process_failures_total", "Processes of a stdio server that ended before they said anything.", []string{"server"}, nil)
 	upstreamIn = prometheus.NewDesc("doorward_upstream_in_flight", "Requests at an upstream.", []string{"server", "upstream"}, nil)
 )
 
 // Describe is a prometheus.Collector's.
 func (s state) Describe(to chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{newsAge, keyAge, inFlight, upstreamOK, upstreamIn} {
+	for _, d := range []*prometheus.Desc{newsAge, keyAge, inFlight, upstreamOK, upstreamIn, processes, failures} {
 		to <- d
 	}
 }
@@ -127,7 +130,13 @@ func (s state) Collect(to chan<- prometheus.Metric) {
 		active += one.use.active.Load()
 	}
 	gauge(inFlight, float64(active))
-	for name, pool := range g.pools() {
+	for name, pool := range named[*stdio.Pool](g) {
+		s := pool.Stats()
+		gauge(processes, float64(s.Running), name, "running")
+		gauge(processes, float64(s.Starting), name, "starting")
+		to <- prometheus.MustNewConstMetric(failures, prometheus.CounterValue, float64(s.Failed), name)
+	}
+	for name, pool := range named[*gateway.Pool](g) {
 		for _, u := range pool.Status() {
 			well := 0.0
 			if u.Well {
@@ -139,15 +148,15 @@ func (s state) Collect(to chan<- prometheus.Metric) {
 	}
 }
 
-// pools are the upstreams over HTTP. :: server → pool
-func (g *generation) pools() map[string]*gateway.Pool {
+// named are the things of one kind that a generation has. :: server → thing
+func named[T any](g *generation) map[string]T {
 	g.keeping.Lock()
 	defer g.keeping.Unlock()
-	all := map[string]*gateway.Pool{}
+	all := map[string]T{}
 	for name, k := range g.kept {
-		if pool, ok := k.value.(*gateway.Pool); ok {
+		if v, ok := k.value.(T); ok {
 			_, server, _ := strings.Cut(name, "/")
-			all[server] = pool
+			all[server] = v
 		}
 	}
 	return all

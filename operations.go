@@ -3,12 +3,17 @@ package doorward
 import (
 	"context"
 	"encoding/json"
+	"net"
 	"net/http"
+	"net/netip"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/doorward-mcp/doorward/gateway"
 )
 
 // Check is one thing that an installation needs, or one that some of its servers do.
@@ -51,7 +56,7 @@ func (i *Installation) Ready(ctx context.Context) (ready bool, all []Check) {
 		reason = "the last record could not be written"
 	}
 	add("audit_log", true, reason)
-	pools := g.pools()
+	pools := named[*gateway.Pool](g)
 	for _, name := range g.names() {
 		pool, ok := pools[name]
 		if !ok {
@@ -80,7 +85,31 @@ func (i *Installation) Operations() http.Handler {
 		writeReady(w, ready, map[string]any{"ready": ready, "checks": all})
 	})
 	mux.Handle("GET /metrics", promhttp.HandlerFor(i.metrics.registry, promhttp.HandlerOpts{ErrorLog: nil}))
-	return mux
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !addressed(r.Host, i.live.Load().c.Operations.Listen) {
+			http.Error(w, "nothing is known here under that name", http.StatusMisdirectedRequest)
+			return
+		}
+		mux.ServeHTTP(w, r)
+	})
+}
+
+// addressed reports whether a request for host means a listener. Where only this machine reaches it, a name that is not this
+// machine's own is one that a page in a browser here has bound to it, to read what it answers.
+func addressed(host, listen string) bool {
+	if at, _, err := net.SplitHostPort(listen); err != nil || !loopback(at) {
+		return true
+	}
+	name, _, err := net.SplitHostPort(host)
+	if err != nil {
+		name = strings.Trim(host, "[]")
+	}
+	return loopback(name)
+}
+
+func loopback(host string) bool {
+	addr, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && addr.IsLoopback()
 }
 
 // healthz says that the process answers, and nothing more: whoever restarts what fails must not restart what waits.

@@ -43,7 +43,10 @@ func (i *Installation) Reload(ctx context.Context, c config.Config) (err error) 
 		return audit.Outcome{}, nil
 	})
 	if err != nil {
-		return errors.Join(err, next.end())
+		// Only the outcome may be what could not be written: then requests have begun in it.
+		i.live.Store(before)
+		next.use.retire(func() { i.report(next.end()) })
+		return err
 	}
 	before.use.retire(func() { i.report(before.end()) })
 	return nil

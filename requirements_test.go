@@ -42,10 +42,12 @@ func TestRequirements(t *testing.T) {
 		reasons[n] = why
 	}
 	listed := map[string]bool{}
-	for _, n := range entries(t, "testdata/requirements/authorization-server.txt") {
-		listed[n] = true
-		if !named[n] && reasons[n] == "" {
-			t.Errorf("%s stands in no test", n)
+	for _, role := range []string{"authorization-server", "resource-server", "gateway"} {
+		for _, n := range entries(t, "testdata/requirements/"+role+".txt") {
+			listed[n] = true
+			if !named[n] && reasons[n] == "" {
+				t.Errorf("%s: %s stands in no test", role, n)
+			}
 		}
 	}
 	for n := range reasons {

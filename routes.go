@@ -71,7 +71,7 @@ func (t routes) handler() http.Handler {
 	}
 	// Everything else is a JSON 404, for programs that read what they get (and HTML is what breaks them).
 	mux.Handle("/", cors(http.HandlerFunc(notFound), func(string) bool { return true }, true))
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return paceStreams(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		r = request.Begin(r, t.now, t.trusted)
 		w.Header().Set("X-Request-Id", request.From(r.Context()).ID)
 		hasten(w, r, bodyTime)
@@ -82,7 +82,7 @@ func (t routes) handler() http.Handler {
 		}
 		mux.ServeHTTP(w, r)
 		crash.Point("before the answer is sent")
-	})
+	}), readWithin)
 }
 
 // paths are those of pages that take some methods only.

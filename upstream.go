@@ -3,6 +3,7 @@ package doorward
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"net"
 	"net/http"
@@ -43,10 +44,7 @@ func (g *generation) upstream(name string, s config.Server) (b behind, err error
 		}
 		return b, err
 	case len(s.Command) > 0:
-		pool, err := keep(g, "stdio/"+name, []any{s.Command, s.Environment}, func() (*stdio.Pool, func() error, error) {
-			p := &stdio.Pool{Command: s.Command, Env: s.Environment, Log: g.e.Slog.With("server", name)}
-			return p, p.Close, nil
-		})
+		pool, err := g.overStdio(name, s)
 		if err != nil {
 			return b, err
 		}
@@ -56,6 +54,22 @@ func (g *generation) upstream(name string, s config.Server) (b behind, err error
 		return behind{upstream: upstream, credential: credential("doorward:demo")}, err
 	}
 	return b, errors.New("nothing stands behind it: it has no url, command or demo")
+}
+
+// overStdio is the pool of a command. What it was made of includes the secrets: another one makes other processes.
+func (g *generation) overStdio(name string, s config.Server) (*stdio.Pool, error) {
+	env, err := s.Variables(g.e.Lookup)
+	if err != nil {
+		return nil, err
+	}
+	return keep(g, "stdio/"+name, []any{s.Command, env, s.Isolation, s.Process}, func() (*stdio.Pool, func() error, error) {
+		p := &stdio.Pool{Command: s.Command, Env: env, Dir: s.Process.Directory, Log: g.e.Slog.With("server", name),
+			Bounds: s.Process.Bounds, Isolation: s.Isolation, Confine: s.Process.Confinement}
+		if err := p.Check(g.c.Private()...); err != nil {
+			return nil, nil, fmt.Errorf("process: %w", err)
+		}
+		return p, p.Close, nil
+	})
 }
 
 // inProcess is an upstream that no address leads to: whoever reaches the machine still has to pass the gateway.

@@ -71,10 +71,11 @@ func (l *Log) Do(ctx context.Context, r Record, act func(context.Context, Intent
 	return Receipt{e.ID}, err
 }
 
-// judged completes an outcome from the act's error.
+// judged completes an outcome from the act's error, where the act has not said itself what came of it.
 func judged(out Outcome, err error) Outcome {
 	var refused *oauth.Error
 	switch {
+	case err != nil && out.Result != "" && out.Result != "done":
 	case errors.As(err, &refused):
 		out.Result, out.Reason = "refused", refused.Reason
 	case err != nil:

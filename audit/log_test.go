@@ -93,6 +93,7 @@ func TestTheOutcomeOfAnErrorIsRecorded(t *testing.T) {
 	}{
 		{"a refusal", "refused expired", audit.Outcome{}, oauth.InvalidGrant("expired", "x")},
 		{"a fault", "failed internal", audit.Outcome{Result: "done"}, errDisk},
+		{"a fault that the act has a word for", "upstream slow", audit.Outcome{Result: "upstream", Reason: "slow"}, errDisk},
 		{"a word of the act's own", "upstream slow", audit.Outcome{Result: "upstream", Reason: "slow"}, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {

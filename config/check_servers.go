@@ -126,18 +126,7 @@ func (k checker) behind(at string, s Server) {
 	case n > 1:
 		k.add(at, "it has several of `url`, `command` and `demo`: which one is to be protected?")
 	}
-	if len(s.Environment) > 0 && len(s.Command) == 0 {
-		k.add(under(at, "environment"), "it is for a command, and the server has none")
-	}
-	for i, e := range s.Environment {
-		name, value, literal := strings.Cut(e, "=")
-		switch {
-		case !variableName.MatchString(name):
-			k.add(nth(under(at, "environment"), i), "it is neither NAME, to pass on, nor NAME=value")
-		case literal && value != "" && secretive.MatchString(name):
-			k.add(nth(under(at, "environment"), i), "a secret seems to stand here in the clear: write %s alone, and it is passed on from the environment", name)
-		}
-	}
+	k.process(at, s)
 }
 
 // auth holds that a server which is open asks for nothing: whoever wrote both meant one of them.

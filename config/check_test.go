@@ -8,6 +8,7 @@ import (
 )
 
 // Each row is a file that contradicts itself, asks for something weak, or has a secret in the clear, and what is said.
+// GEN-TLS, RS-PRM-HTTPS: what goes over a network is https.
 // what is added to base takes the place of the same keys there.
 func TestContradictions(t *testing.T) {
 	const client = "clients:\n  listed:\n    - client_id: a\n"

@@ -11,6 +11,7 @@ import (
 	"github.com/doorward-mcp/doorward/oauth"
 	"github.com/doorward-mcp/doorward/policy"
 	"github.com/doorward-mcp/doorward/registration"
+	"github.com/doorward-mcp/doorward/stdio"
 )
 
 // Config is the whole of an installation's configuration. protect builds the same value that the file gives. A member that
@@ -80,7 +81,9 @@ type Server struct {
 	ToolSearch      []string         `yaml:"tool_search"` // tools whose results list tools, and are filtered as lists are
 	URL             string           `yaml:"url"`
 	Command         []string         `yaml:"command"`
-	Environment     []string         `yaml:"environment"` // NAME to pass on, or NAME=value
+	Environment     []string         `yaml:"environment"` // NAME to pass on, or NAME=value, in which references may stand
+	Isolation       stdio.Isolation  `yaml:"isolation"`   // who shares a process of the command; empty: stdio.PerSession
+	Process         Process          `yaml:"process"`     // of the command
 	Demo            bool             `yaml:"demo"`
 	UpstreamHeaders map[string]Text  `yaml:"upstream_headers"` // :: name → value
 	Upstream        `yaml:",inline"`

@@ -80,3 +80,20 @@ func keys(typ reflect.Type, path string, known map[string]bool) {
 		}
 	}
 }
+
+// Every file that docs/servers.md shows is one.
+func TestTheServersOfThePage(t *testing.T) {
+	b, err := os.ReadFile("../docs/servers.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocks := regexp.MustCompile("(?s)```yaml\n(.*?)```").FindAllStringSubmatch(string(b), -1)
+	if len(blocks) == 0 {
+		t.Fatal("no file is shown")
+	}
+	for _, block := range blocks {
+		if _, err := config.Read("docs/servers.md", []byte(block[1])); err != nil {
+			t.Errorf("%v\n%s", err, block[1])
+		}
+	}
+}

@@ -1,8 +1,11 @@
 package config
 
 import (
+	"cmp"
 	"maps"
 	"path/filepath"
+
+	"github.com/doorward-mcp/doorward/gateway"
 )
 
 // Effective is c with what holds where it says nothing, as far as that is one value: what depends on another member, or on
@@ -31,6 +34,13 @@ func (c Config) Effective() Config {
 func (c Config) effective(s Server) Server {
 	s.Limits = s.Limits.WithDefaults()
 	s.URI = c.Resource(s).URI
+	if len(s.URLs) > 0 {
+		s.Health = s.Health.WithDefaults()
+		s.Balance = cmp.Or(s.Balance, gateway.LeastBusy)
+	}
+	if len(s.Addresses()) > 0 {
+		s.Transport = cmp.Or(s.Transport, TransportHTTP)
+	}
 	if s.Open() {
 		return s
 	}

@@ -15,7 +15,7 @@ func (c Config) Files() (all []string) {
 	}
 	c.Servers = maps.Clone(c.Servers)
 	for name, s := range c.Servers {
-		s.Command = nil
+		s.Command, s.Process = nil, Process{}
 		c.Servers[name] = s
 	}
 	c.paths(func(path *string) {
@@ -95,6 +95,11 @@ func (s Server) in(from func(*string)) Server {
 		s.Command = append([]string(nil), s.Command...)
 		from(&s.Command[0])
 	}
+	s.Environment = append([]string(nil), s.Environment...)
+	for i, e := range s.Environment {
+		s.Environment[i] = string(Text(e).in(from))
+	}
+	s.Process = s.Process.in(from)
 	s.UpstreamHeaders = textsIn(s.UpstreamHeaders, from)
 	s.Upstream = s.Upstream.in(from)
 	return s

@@ -2,6 +2,7 @@ package config_test
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"reflect"
 	"regexp"
@@ -267,4 +268,39 @@ func FuzzText(f *testing.F) {
 			comesBack(t, c)
 		}
 	})
+}
+
+// What holds where a file says nothing can be written down, and says the same.
+func TestEffective(t *testing.T) {
+	c, err := config.Read("everything.yaml", everything(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	whole := c.Effective()
+	if err := whole.Check(); err != nil {
+		t.Fatal(err)
+	}
+	if again := whole.Effective(); !reflect.DeepEqual(again, whole) {
+		t.Errorf("what holds changes: %+v\n%+v", again, whole)
+	}
+	if whole.Limits.Address == 0 || whole.Servers["demo"].Limits.Body != 4<<20 || whole.Lifetimes.Access == 0 {
+		t.Errorf("%+v", whole)
+	}
+	comesBack(t, whole)
+}
+
+// A thousand servers in one file: what loading it costs.
+func BenchmarkAThousandServers(b *testing.B) {
+	var file strings.Builder
+	file.WriteString("public_url: https://mcp.example.com\npolicy: scopes-only\nregistration: {mode: open}\nservers:\n")
+	for i := range 1000 {
+		fmt.Fprintf(&file, "  s%d:\n    path: /s%d\n    url: http://127.0.0.1:3000/mcp\n    scopes:\n      - {name: use, sentence: Use it}\n      - {name: more, sentence: Use more, includes: [use]}\n    initial: [use]\n    needs:\n      - {tools: ['delete_*', drop], scopes: [more]}\n", i, i)
+	}
+	text := []byte(file.String())
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := config.Read("thousand.yaml", text); err != nil {
+			b.Fatal(err)
+		}
+	}
 }

@@ -65,6 +65,7 @@ func object(typ reflect.Type, path string, said map[string][2]string) map[string
 // words are the members that are one of a few words.
 var words = map[string][]any{
 	"policy": {"scopes-only"}, "registration.mode": {"listed", "review", "open"}, "assertion_issuers[].kind": {"workload", "identity"},
+	"servers.NAME.isolation": {"session", "person", "shared_insecure"}, "servers.NAME.process.sandbox.network": {"none", "internet", "all"},
 	"servers.NAME.balance": {"least-busy", "round-robin"}, "servers.NAME.transport": {"streamable-http", "sse"}, "servers.NAME.caller_header": {"on", "off"},
 	"issuers.NAME.profile":                        {"auth0", "cognito", "entra", "keycloak", "okta"},
 	"issuers.NAME.introspection.method":           {"client_secret_basic", "client_secret_post", "none"},

@@ -38,6 +38,7 @@ var buffers = sync.Pool{New: func() any { b := make([]byte, chunk); return &b }}
 // answer is what res will be to the client. Nothing is written yet.
 func (s *Server) answer(ctx context.Context, w http.ResponseWriter, call guard.Call, res *http.Response, end context.CancelCauseFunc) *answer {
 	a := &answer{filter: s.filter(ctx, call), w: w, flush: http.NewResponseController(w).Flush, res: res, canceled: end}
+	a.sealed = s.sealsEvents(call, res)
 	for _, op := range call.Message.Operations {
 		if op.Kind == mcp.KindRequest {
 			a.pending++
@@ -53,10 +54,12 @@ func (a *answer) begin() {
 	if shared(h["Cache-Control"]) {
 		h["Cache-Control"] = []string{"no-store"}
 	}
+	guard.Inert(h)
 	if !streams(a.res) {
 		a.w.WriteHeader(a.res.StatusCode)
 		return
 	}
+	delete(h, "Content-Length")             // of what the upstream sends: lists may become shorter
 	h["X-Accel-Buffering"] = []string{"no"} // MCP 2026-07-28, Receiving Messages: proxies before us must not hold events
 	a.w.WriteHeader(a.res.StatusCode)
 	_ = a.flush() // the client learns at once that the stream is open
@@ -83,12 +86,14 @@ func (a *answer) run() (audit.Outcome, error) {
 	if a.res.StatusCode >= 400 {
 		a.outcome.Result, a.outcome.Reason = "failed", http.StatusText(a.res.StatusCode)
 	}
+	if streams(a.res) {
+		err := a.runEvents()
+		return a.outcome, err
+	}
 	buf := buffers.Get().(*[]byte)
 	defer buffers.Put(buf)
-	if streams(a.res) {
-		return a.outcome, a.runEvents(*buf)
-	}
-	return a.outcome, a.runBody(*buf)
+	err := a.runBody(*buf)
+	return a.outcome, err
 }
 
 // runBody passes a plain body on and holds its last piece.
@@ -138,10 +143,12 @@ func (a *answer) stray(scan *mcp.Scan, replies []mcp.Reply) bool {
 }
 
 // runEvents passes events on as they come, up to the response to the last request of the message, which is held.
-func (a *answer) runEvents(buf []byte) error {
+func (a *answer) runEvents() error {
+	in := pieces{from: a.res.Body}
+	defer in.close()
 	for {
-		n, err := a.res.Body.Read(buf)
-		if full := a.events.Write(buf[:n]); full != nil {
+		piece, err := in.read()
+		if full := a.events.Write(piece); full != nil {
 			return full
 		}
 		if ended, err := a.take(); ended || err != nil {
@@ -250,14 +257,14 @@ func (a *answer) release() {
 	if !a.more {
 		return
 	}
-	buf := buffers.Get().(*[]byte)
-	defer buffers.Put(buf)
+	in := pieces{from: a.res.Body}
+	defer in.close()
 	for {
 		if _, err := a.take(); err != nil {
 			return
 		}
-		n, err := a.res.Body.Read(*buf)
-		if full := a.events.Write((*buf)[:n]); full != nil {
+		piece, err := in.read()
+		if full := a.events.Write(piece); full != nil {
 			panic(http.ErrAbortHandler)
 		}
 		if errors.Is(err, io.EOF) {
@@ -273,7 +280,11 @@ func (a *answer) release() {
 }
 
 func mediaType(res *http.Response) string {
-	mt, _, err := mime.ParseMediaType(res.Header.Get("Content-Type"))
+	given := res.Header.Get("Content-Type")
+	if given == "application/json" || given == "text/event-stream" { // as nearly all write it: parsing costs as much as the decision
+		return given
+	}
+	mt, _, err := mime.ParseMediaType(given)
 	if err != nil && !errors.Is(err, mime.ErrInvalidMediaParameter) { // clients go by what stands before the parameters
 		return ""
 	}

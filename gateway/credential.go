@@ -33,7 +33,9 @@ func Caller(ring func() *token.Ring, upstream string) Credential {
 			return nil
 		}
 		now, key := c.Request.Now, c.Caller.ID
-		if key == "" { // RFC 7519 §4.1.7: jti is optional, and the tokens of other issuers may have none
+		// RFC 7519 §4.1.7: jti is optional. Other issuers may give none, or one that several tokens of a person share, and what
+		// an issuer that is asked says of a token may be another thing the next time.
+		if key == "" || c.Caller.Foreign {
 			key = identity(c.Caller)
 		}
 		a, ok := made.GetIfPresent(key)

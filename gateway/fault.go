@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"syscall"
 
+	"github.com/doorward-mcp/doorward/audit"
 	"github.com/doorward-mcp/doorward/guard"
 	"github.com/doorward-mcp/doorward/mcp"
 )
@@ -128,6 +129,18 @@ func faultCode(err error) string {
 		return f.code
 	}
 	return ""
+}
+
+// failed is the outcome of a call to which the upstream gave no answer, or was not asked for one.
+func failed(err error) audit.Outcome {
+	if code := faultCode(err); code != "" {
+		return audit.Outcome{Result: "upstream", Reason: code}
+	}
+	var refused *mcp.Error
+	if errors.As(err, &refused) { // a session, stream or event that is not there any more
+		return audit.Outcome{Result: "refused", Reason: "lost"}
+	}
+	return audit.Outcome{}
 }
 
 // announce says when a call may be tried again.

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/doorward-mcp/doorward/audit"
 	"github.com/doorward-mcp/doorward/guard"
 	"github.com/doorward-mcp/doorward/mcp"
 	"github.com/doorward-mcp/doorward/token"
@@ -17,6 +18,24 @@ var (
 	errExpired = errors.New("the token expired")
 	errRevoked = errors.New("the token was taken back")
 )
+
+// cut is the outcome of an answer that was broken off, with why.
+func cut(out audit.Outcome, err error) audit.Outcome {
+	switch {
+	case err == nil:
+	case errors.Is(err, errGone):
+		out.Result, out.Reason = "failed", "gone"
+	case errors.Is(err, errExpired):
+		out.Result, out.Reason = "refused", "expired"
+	case errors.Is(err, errRevoked):
+		out.Result, out.Reason = "refused", "revoked"
+	case errors.Is(err, errStray):
+		out.Result, out.Reason = "upstream", codeList
+	default:
+		out.Result, out.Reason = "upstream", codeBroken
+	}
+	return out
+}
 
 // lifetime is the context of an upstream request. Closing the stream cancels in 2026-07-28, and a stream that the client
 // opened ends with it in every revision; a call of an older revision goes on when its client is gone (MCP 2025-11-25,
@@ -62,7 +81,7 @@ const soon = 250 * time.Millisecond
 func (s *Server) watch(c guard.Call, done <-chan struct{}, end context.CancelCauseFunc) {
 	var expired <-chan struct{}
 	if opensStream(c) {
-		ctx, cancel := context.WithDeadline(context.Background(), c.Caller.Expires.Add(token.Leeway))
+		ctx, cancel := context.WithDeadline(context.Background(), c.Caller.End().Add(token.Leeway))
 		defer cancel()
 		expired = ctx.Done()
 	}

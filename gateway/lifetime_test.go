@@ -3,6 +3,7 @@ package gateway_test
 import (
 	"context"
 	"net/http"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -69,7 +70,11 @@ func TestACallEndsWhenItsTokenIsTakenBack(t *testing.T) {
 	case <-late:
 		t.Fatal("the call goes on")
 	}
-	if g := <-done; g.Code < 400 {
-		t.Errorf("%d %s", g.Code, g.Body)
+	// RFC 6750 §3.1: nothing of the answer has been sent, so the client learns why, and not that the upstream is broken.
+	if g := <-done; g.Code != 401 || !strings.Contains(g.Body.String(), "taken back") || !strings.Contains(g.Header().Get("WWW-Authenticate"), `error="invalid_token"`) {
+		t.Errorf("%d %v %s", g.Code, g.Header(), g.Body)
+	}
+	if e := f.outcome(); e.Result != "refused" || e.Reason != "revoked" {
+		t.Errorf("recorded as %s %s", e.Result, e.Reason)
 	}
 }

@@ -9,6 +9,12 @@ import (
 
 // event is an event as the client gets it, and the responses in it. Nearly always it is what came, byte for byte.
 func (f *filter) event(e mcp.Event) (raw []byte, all []mcp.Reply) {
+	raw, all = f.listed(e)
+	return f.sealID(raw), all
+}
+
+// listed is an event without what the caller may not use.
+func (f *filter) listed(e mcp.Event) (raw []byte, all []mcp.Reply) {
 	if len(e.Data) == 0 {
 		return e.Raw, nil
 	}

@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -68,7 +69,11 @@ type fixture struct {
 	ring *token.Ring
 	s    *gateway.Server
 	up   *said
+	log  atomic.Pointer[audit.Entry] // the last that was written
 }
+
+// outcome is that of the last call.
+func (f *fixture) outcome() audit.Outcome { return f.log.Load().Outcome }
 
 func gated(t testing.TB, change func(*gateway.Config)) *fixture {
 	t.Helper()
@@ -83,7 +88,7 @@ func gated(t testing.TB, change func(*gateway.Config)) *fixture {
 	hidden := []string{"hidden*"}
 	c := gateway.Config{Config: guard.Config{Resource: oauth.Resource{URI: resource}, Servers: []string{listIssuer}, Now: func() time.Time { return noon }, Slog: slog.New(slog.DiscardHandler),
 		Issuers: []token.Issuer{{URL: listIssuer, Keys: token.Own(func() *token.Ring { return f.ring }), Audiences: []string{resource}}},
-		Log:     audit.New(func(context.Context, audit.Entry) error { return nil }),
+		Log:     audit.New(func(_ context.Context, e audit.Entry) error { f.log.Store(&e); return nil }),
 		Decider: policy.ScopesOnly{Scopes: policy.NewScopes(nil, nil, policy.Need{Tools: hidden, Prompts: hidden, Resources: hidden, Scopes: oauth.NewScopes("all")})}},
 		Upstream: func(guard.Call) http.RoundTripper { return f.up }, ToolSearch: []string{"find_tools"}}
 	if change != nil {

@@ -41,6 +41,9 @@ func (s *Server) outgoing(ctx context.Context, r *http.Request, c guard.Call) (*
 	if out.Header.Del(sessionHeader); c.Message.Session != "" {
 		out.Header.Set(sessionHeader, c.Message.Session)
 	}
+	if err := s.resume(out.Header, c); err != nil {
+		return nil, err
+	}
 	if body := c.Message.Body; len(body) > 0 {
 		out.Body, out.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
 		out.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }

@@ -39,7 +39,8 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) error {
 		w.Header().Set("Doorward-Receipt", in.ID())
 		rest = a
 		rest.begin()
-		return rest.run()
+		out, err = rest.run()
+		return cut(out, err), err
 	})
 	if rest == nil {
 		return err
@@ -58,8 +59,14 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) error {
 // answered is the upstream's answer, of which nothing has reached the client. With an error there is none, and out says why.
 func (s *Server) answered(life context.Context, w http.ResponseWriter, r *http.Request, call guard.Call, end context.CancelCauseFunc) (a *answer, out audit.Outcome, err error) {
 	res, err := s.ask(life, r, call)
+	if errors.Is(context.Cause(life), errRevoked) {
+		if err == nil {
+			_ = res.Body.Close()
+		}
+		return nil, cut(out, errRevoked), s.guard.TakenBack(r)
+	}
 	if err != nil {
-		return nil, audit.Outcome{Result: "upstream", Reason: faultCode(err)}, err
+		return nil, failed(err), err
 	}
 	if id := res.Header.Get(sessionHeader); id != "" && s.c.Box != nil {
 		if id, err = s.sealSession(r, call, id); err != nil {
@@ -69,6 +76,9 @@ func (s *Server) answered(life context.Context, w http.ResponseWriter, r *http.R
 	}
 	a = s.answer(life, w, call, res, end)
 	if err := a.open(res); err != nil {
+		if errors.Is(context.Cause(life), errRevoked) {
+			return nil, cut(out, errRevoked), s.guard.TakenBack(r)
+		}
 		return nil, audit.Outcome{Result: "upstream", Reason: codeList}, err
 	}
 	return a, out, nil

@@ -22,7 +22,7 @@ func TestATaskNarrowsLists(t *testing.T) {
 	}
 }
 
-// TASK-BIND, TASK-AUTH-EACH: a task is of the person and client for whom it was made, in every revision that has tasks.
+// TASK-BIND, TASK-AUTH-EACH, RS-HANDLE-BIND, RS-HANDLE-NOT-AUTH: a task is of the person and client for whom it was made, in every revision that has tasks.
 func TestATaskIsOfWhoMadeIt(t *testing.T) {
 	f := gated(t, nil)
 	alice, bob := f.token("alice"), f.token("bob")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"strings"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
@@ -31,20 +32,23 @@ func (s *Server) trace(life context.Context, r *http.Request, c guard.Call) (con
 	if all := c.Message.Operations; len(all) == 1 && all[0].Method != "" {
 		op := all[0]
 		parent = within(parent, op)
-		name = op.Method
-		attributes = append(attributes, attribute.String("mcp.method.name", op.Method))
+		name = short(op.Method)
+		attributes = append(attributes, attribute.String("mcp.method.name", name))
 		switch item, _ := op.Item(); item.Kind {
 		case mcp.ItemTool:
-			name += " " + op.Name
-			attributes = append(attributes, attribute.String("gen_ai.tool.name", op.Name))
+			name += " " + short(op.Name)
+			attributes = append(attributes, attribute.String("gen_ai.tool.name", short(op.Name)))
 		case mcp.ItemPrompt:
-			name += " " + op.Name
-			attributes = append(attributes, attribute.String("gen_ai.prompt.name", op.Name))
+			name += " " + short(op.Name)
+			attributes = append(attributes, attribute.String("gen_ai.prompt.name", short(op.Name)))
 		}
 	}
 	_, span := s.c.Tracer.Start(parent, name, trace.WithSpanKind(trace.SpanKindServer), trace.WithTimestamp(c.Request.Now), trace.WithAttributes(attributes...))
 	return trace.ContextWithSpan(life, span), span
 }
+
+// short is as much of a name as goes into a span: callers make names up, as long as a body may be.
+func short(name string) string { return strings.ToValidUTF8(name[:min(len(name), 128)], "") }
 
 // within is the parent that a request names in its _meta, where 2026-07-28 has it; else the one that is known.
 func within(known context.Context, op mcp.Operation) context.Context {

@@ -27,6 +27,27 @@ func Transport() *http.Transport {
 	}
 }
 
+// forStreams is base with little room for each connection: a stream has one of its own, and mostly nothing to say.
+func forStreams(base http.RoundTripper) http.RoundTripper {
+	t, ok := base.(*http.Transport)
+	if !ok {
+		return base
+	}
+	t = t.Clone()
+	t.WriteBufferSize, t.ReadBufferSize, t.MaxIdleConnsPerHost = morsel, morsel, 16
+	t.IdleConnTimeout = 10 * time.Second // nobody closes them when the configuration changes
+	return t
+}
+
+// lasts reports whether a request opens a stream: with GET, or as 2026-07-28 does.
+func lasts(r *http.Request) bool {
+	if r.Method == http.MethodGet {
+		return true
+	}
+	method := r.Header["Mcp-Method"]
+	return len(method) == 1 && method[0] == "subscriptions/listen"
+}
+
 // HTTP is an upstream at an address.
 func HTTP(to *url.URL, base http.RoundTripper) Upstream {
 	t := addressed{to, base}

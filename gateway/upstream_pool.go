@@ -44,6 +44,7 @@ type Pool struct {
 	least   bool
 	health  Health
 	base    http.RoundTripper
+	long    http.RoundTripper // for streams that clients open
 	slog    *slog.Logger
 	now     func() time.Time
 	next    atomic.Uint32
@@ -55,6 +56,7 @@ func NewPool(c PoolConfig) (*Pool, error) {
 	if p.base == nil {
 		p.base = Transport()
 	}
+	p.long = forStreams(p.base)
 	if p.slog == nil {
 		p.slog = slog.Default()
 	}
@@ -165,7 +167,11 @@ func (p *Pool) try(m *member, r *http.Request) (*http.Response, error) { return 
 func (p *Pool) send(m *member, to *url.URL, r *http.Request) (*http.Response, error) {
 	r.URL, r.Host = to, to.Host
 	m.busy.Add(1)
-	res, err := p.base.RoundTrip(r)
+	by := p.base
+	if lasts(r) {
+		by = p.long
+	}
+	res, err := by.RoundTrip(r)
 	if err != nil {
 		m.busy.Add(-1)
 		if !ours(r.Context()) {

@@ -65,7 +65,7 @@ func (g *Guard) verify(r *http.Request, now time.Time) (c token.Caller, p token.
 	case g.c.DPoP.Required && c.Key == "":
 		return c, p, &oauth.Error{Status: 401, Code: "invalid_token", Reason: "unbound", Description: "this server takes only tokens that are bound to a key, with a proof"}
 	case g.c.Revocations != nil && g.c.Revocations.Revoked(c):
-		return c, p, &oauth.Error{Status: 401, Code: "invalid_token", Reason: "revoked", Description: "the token has been taken back"}
+		return c, p, revoked
 	}
 	return c, p, g.c.Authentication.check(now, c)
 }
@@ -89,6 +89,9 @@ func credentials(r *http.Request) (scheme, raw string, err error) {
 	}
 	return "", "", &oauth.Error{Status: 401, Code: "invalid_token", Reason: "authorization_header", Description: "the Authorization header is not one token under Bearer or DPoP"}
 }
+
+// revoked is the refusal of a token that was good.
+var revoked = &oauth.Error{Status: 401, Code: "invalid_token", Reason: "revoked", Description: "the token has been taken back"}
 
 // noToken is the refusal of a request without credentials. RFC 6750 §3: its challenge has no error code.
 var noToken = &oauth.Error{Status: 401, Code: "invalid_token", Reason: "no_token", Description: "this address needs an access token"}

@@ -113,8 +113,8 @@ func TestATokenForOneTask(t *testing.T) {
 		r := post("", "Authorization", "Bearer "+raw, "Mcp-Session-Id", "s", "Accept", "text/event-stream")
 		r.Method = method
 		f.t = t
-		if w := f.serve(r, reached); w.Code != 200 {
-			t.Errorf("%s: %d %s", method, w.Code, w.Body)
+		if w, why := f.admit(r); why != "" {
+			t.Errorf("%s: %s %s", method, why, w.Body)
 		}
 	}
 }

@@ -3,6 +3,7 @@ package guard
 import (
 	"context"
 	"net/http"
+	"strings"
 
 	"github.com/doorward-mcp/doorward/audit"
 	"github.com/doorward-mcp/doorward/mcp"
@@ -150,11 +151,15 @@ func code(op mcp.Operation) audit.Code {
 		return audit.Streamed
 	case mcp.KindEnd:
 		return audit.SessionEnded
-	case mcp.KindNotification, mcp.KindResponse:
+	case mcp.KindResponse:
 		return audit.Listed
+	case mcp.KindNotification:
+		if strings.HasPrefix(op.Method, "notifications/") {
+			return audit.Listed
+		}
 	}
 	if k, ok := light[op.Method]; ok {
 		return k
 	}
-	return audit.Called
+	return audit.Called // also a notification: a server may carry out what has no id
 }

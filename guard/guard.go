@@ -31,7 +31,7 @@ type Config struct {
 	DPoP           DPoP             // proofs of possession; the zero value takes them and asks nobody for one
 	Authentication Authentication   // how people must have signed in; the zero value: however
 	Now            func() time.Time // for requests that nobody began; nil: time.Now
-	SessionKey     []byte           // binds the sessions of a server behind Protect to their callers; replicas that share sessions share it. nil: this process's own
+	SessionKey     []byte           // binds the sessions of a server behind Protect to their callers: 32 bytes or more, which replicas that share sessions share. nil: this process's own
 	InsecureOpen   bool             // everybody may call: no token is asked for, and one that comes is not looked at
 }
 
@@ -57,6 +57,9 @@ func New(c Config) (*Guard, error) {
 	}
 	if a := c.Authentication.MaxAge; a < 0 || a%time.Second != 0 {
 		return nil, errors.New("guard: the age of a sign-in is not a number of whole seconds")
+	}
+	if n := len(c.SessionKey); n > 0 && n < 32 {
+		return nil, errors.New("guard: the key of sessions is shorter than 32 bytes")
 	}
 	if c.Decider == nil {
 		c.Decider = policy.ScopesOnly{}
@@ -99,13 +102,19 @@ func (g *Guard) Admit(r *http.Request) (Call, error) {
 	if call.Caller, call.Nonce, err = g.authenticate(r, call.Request.Now); err != nil {
 		return Call{}, g.refused(r, call, err)
 	}
-	if err := g.quotas.enter(call.Request.Now, call.Caller); err != nil {
+	if err := g.quotas.enter(call.Request.Now, call); err != nil {
 		return Call{}, g.refused(r, call, err)
 	}
+	admitted := false
+	defer func() { // also when a decider panics
+		if !admitted {
+			g.quotas.leave(call)
+		}
+	}()
 	if err := g.judge(r, &call); err != nil {
-		g.quotas.leave(call.Caller)
 		return Call{}, g.refused(r, call, err)
 	}
+	admitted = true
 	return call, nil
 }
 
@@ -114,7 +123,7 @@ func (g *Guard) judge(r *http.Request, c *Call) (err error) {
 	if c.Message, err = g.read(r); err != nil {
 		return err
 	}
-	if err := g.quotas.weigh(c.Request.Now, c.Caller, len(c.Message.Body)); err != nil {
+	if err := g.quotas.weigh(c.Request.Now, *c, len(c.Message.Body)); err != nil {
 		return err
 	}
 	if c.Decisions, err = g.decide(r, *c); err != nil {
@@ -126,7 +135,7 @@ func (g *Guard) judge(r *http.Request, c *Call) (err error) {
 // Done ends the counting of a call that Admit admitted, once its answer has ended.
 func (g *Guard) Done(c Call) {
 	g.quotas.leaveTools(c.Message.Operations)
-	g.quotas.leave(c.Caller)
+	g.quotas.leave(c)
 }
 
 // refused records a refusal and returns it as it is.

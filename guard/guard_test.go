@@ -224,7 +224,7 @@ func TestAStepUpChallengeByRevision(t *testing.T) {
 	}
 }
 
-// MCP, Transports: which pages may call.
+// TR-ORIGIN, TR-ORIGIN-403: which pages may call.
 func TestOrigins(t *testing.T) {
 	public := guarded(t, func(c *guard.Config) { c.Origins = []string{"https://app.example", "null"} })
 	local := guarded(t, func(c *guard.Config) { c.Resource.URI = "http://127.0.0.1:8080/mcp" })

@@ -29,7 +29,7 @@ func (g *Guard) lifetime(ctx context.Context, c Call) (life context.Context, sto
 	life, end := context.WithCancelCause(ctx)
 	var timers []*time.Timer
 	if stream {
-		left := c.Caller.Expires.Add(token.Leeway).Sub(c.Request.Now)
+		left := c.Caller.End().Add(token.Leeway).Sub(c.Request.Now)
 		timers = append(timers, time.AfterFunc(left, func() { end(errExpired) }))
 	}
 	if g.c.Revocations != nil {

@@ -87,9 +87,9 @@ type answer struct {
 }
 
 func (a *answer) WriteHeader(code int) {
+	a.begin()
 	if code >= 200 { // an informational answer is followed by another
 		a.code = code
-		a.begin()
 	}
 	a.ResponseWriter.WriteHeader(code)
 }

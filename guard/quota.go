@@ -40,13 +40,21 @@ func newQuotas(l Limits) *quotas {
 	return &quotas{limits: l, places: map[counted]int{}, buckets: otter.Must(&otter.Options[bucket, *rate.Limiter]{MaximumSize: 100_000})}
 }
 
-func caller(c token.Caller) counted { return counted{c.Principal, c.Client, ""} }
-func client(c token.Caller) counted {
-	return counted{token.Principal{Issuer: c.Principal.Issuer}, c.Client, ""}
+// caller is a person through a client; where nobody is known, everybody at one source, so that one of them cannot take the
+// places of all.
+func caller(c Call) counted {
+	if c.Caller.Issuer == "" {
+		return counted{c.Caller.Principal, c.Request.Network().String(), ""}
+	}
+	return counted{c.Caller.Principal, c.Caller.Client, ""}
+}
+
+func client(c Call) counted {
+	return counted{token.Principal{Issuer: c.Caller.Issuer}, c.Caller.Client, ""}
 }
 
 // enter counts a request of a caller. Whoever is let in leaves.
-func (q *quotas) enter(now time.Time, c token.Caller) error {
+func (q *quotas) enter(now time.Time, c Call) error {
 	if err := q.take(now, caller(c), q.limits.Caller, "caller"); err != nil {
 		return err
 	}
@@ -58,7 +66,7 @@ func (q *quotas) enter(now time.Time, c token.Caller) error {
 }
 
 // weigh counts the body of a caller's request, whose length nobody need have said before.
-func (q *quotas) weigh(now time.Time, c token.Caller, body int) error {
+func (q *quotas) weigh(now time.Time, c Call, body int) error {
 	if wait, ok := q.draw(now, bucket{caller(c), true}, q.limits.Caller.BytesPerMinute, int64(body)); !ok {
 		return tooMuch("caller", "bytes", wait)
 	}
@@ -69,7 +77,7 @@ func (q *quotas) weigh(now time.Time, c token.Caller, body int) error {
 }
 
 // leave gives back the places of a caller.
-func (q *quotas) leave(c token.Caller) {
+func (q *quotas) leave(c Call) {
 	q.giveBack(caller(c), q.limits.Caller)
 	q.giveBack(client(c), q.limits.Client)
 }

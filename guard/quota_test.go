@@ -99,3 +99,26 @@ func TestPlaces(t *testing.T) {
 		})
 	}
 }
+
+// On a server that is open nobody is known: what one network may do takes nothing from the others.
+func TestBoundsOfAnOpenServer(t *testing.T) {
+	f := guarded(t, func(c *guard.Config) {
+		c.InsecureOpen, c.Issuers, c.Limits = true, nil, guard.Limits{Caller: guard.Bounds{PerMinute: 2}}
+	})
+	from := func(address string) int {
+		r := post(callBody)
+		r.RemoteAddr = address
+		return f.serve(r, func(http.ResponseWriter, *http.Request) {}).Code
+	}
+	for _, c := range []struct {
+		address string
+		want    int
+	}{
+		{"192.0.2.1:1", 200}, {"192.0.2.1:2", 200}, {"192.0.2.1:3", 429}, {"192.0.2.9:1", 200},
+		{"[2001:db8::1]:1", 200}, {"[2001:db8::2]:1", 200}, {"[2001:db8::3]:1", 429}, {"[2001:db8:1::1]:1", 200},
+	} {
+		if got := from(c.address); got != c.want {
+			t.Errorf("%s: %d", c.address, got)
+		}
+	}
+}

@@ -46,6 +46,9 @@ func (g *Guard) Refuse(w http.ResponseWriter, r *http.Request, err error) {
 	write(w, answer.HTTPStatus(), answer.Body())
 }
 
+// TakenBack is the answer to a call whose token was taken back while nothing of the answer had been sent.
+func (g *Guard) TakenBack(r *http.Request) error { return g.challenge(r, revoked) }
+
 // DenialBody is a JSON-RPC error with the members of an OAuth error in data. An empty id is a message without one.
 func DenialBody(id string, e *oauth.Error) []byte {
 	return mcp.ErrorBody(id, mcp.Denied, e.Description, struct {
@@ -56,9 +59,22 @@ func DenialBody(id string, e *oauth.Error) []byte {
 	}{e.Code, e.Description, e.Reason, e.RequestID})
 }
 
+// Inert has a browser make no page of an answer, whatever its media type: the pages of an authorization server may stand at
+// the same origin, and what an upstream says must not become a script there. Programs do not care.
+func Inert(h http.Header) {
+	h["X-Content-Type-Options"] = nosniff
+	h["Content-Security-Policy"] = sandbox
+}
+
+var (
+	nosniff = []string{"nosniff"}
+	sandbox = []string{"default-src 'none'; frame-ancestors 'none'; sandbox"}
+)
+
 func write(w http.ResponseWriter, status int, body []byte) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
+	Inert(w.Header())
 	w.WriteHeader(status)
 	_, _ = w.Write(body)
 }

@@ -21,6 +21,8 @@ func TestResponse(t *testing.T) {
 		{`{"id":1,"result":{"content":[],"isError":true}}`, mcp.Reply{ID: "1", ToolFailed: true}},
 		{`{"id":1,"result":{"resultType":"input_required"}}`, mcp.Reply{ID: "1", InputRequired: true}},
 		{`{"id":1,"result":null}`, mcp.Reply{ID: "1"}},
+		{`{"id":1,"error":null,"result":{"tools":[]}}`, mcp.Reply{ID: "1", Lists: true}},
+		{`{"id":1,"error":{"code":7},"result":null}`, mcp.Reply{ID: "1", Failed: true, Code: 7}},
 		{`{"id":1,"error":{"data":{"code":1},"message":"x","code":-32602}}`, mcp.Reply{ID: "1", Failed: true, Code: -32602}},
 		{`{"id":null,"error":{"code":-32700}}`, mcp.Reply{Failed: true, Code: -32700}},
 		{`{"error":"odd","id":2}`, mcp.Reply{ID: "2", Failed: true}},

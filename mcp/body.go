@@ -151,6 +151,9 @@ func (p *part) settle() *Error {
 	if p.Method == "" {
 		return nil
 	}
+	if err := p.spelt(); err != nil {
+		return err
+	}
 	return p.resolve()
 }
 

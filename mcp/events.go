@@ -72,6 +72,7 @@ func (e *Events) Next() (Event, bool) {
 		end := lineEnd(e.buf, e.seen)
 		if end == len(e.buf) {
 			e.seen = end
+			e.letGo()
 			return Event{}, false
 		}
 		line := e.buf[e.line:end]
@@ -82,6 +83,15 @@ func (e *Events) Next() (Event, bool) {
 		}
 		e.field(line)
 	}
+}
+
+// letGo gives back the room of a large event when nothing is left: most streams are idle most of the time.
+func (e *Events) letGo() {
+	if e.start < len(e.buf) || cap(e.buf)+cap(e.data) <= maxKept {
+		return
+	}
+	e.buf, e.data = nil, nil
+	e.start, e.line, e.seen = 0, 0, 0
 }
 
 // complete ends the event at the blank line that was just read.

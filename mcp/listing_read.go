@@ -14,15 +14,20 @@ var (
 	errListNone  = errors.New("it is no response to a list")
 	errListCase  = errors.New("a name in it differs only by case from one that lists have")
 	errListItem  = errors.New("an item has no name, or one that is no text")
+	errListLong  = errors.New("it has too many items")
 	errListBoth  = errors.New("a message is more than one of request, result and error")
 	errListOther = errors.New("the result of a search for tools has other content than a list as JSON")
 )
+
+// maxItems bounds the items of an answer: each is decided by itself.
+const maxItems = 100_000
 
 // listReader walks a Listing once, from front to end.
 type listReader struct {
 	l     *Listing
 	d     *jsontext.Decoder
 	asked func(id string) Asked
+	items int // so far
 }
 
 func (r *listReader) messages() error {
@@ -43,7 +48,7 @@ func (r *listReader) messages() error {
 func (r *listReader) message() error {
 	var id string
 	var result *found
-	var isRequest, failed bool
+	var isRequest, failed, empty bool
 	err := r.members(func(name string) error {
 		switch name {
 		case "id":
@@ -53,8 +58,11 @@ func (r *listReader) message() error {
 		case "method":
 			isRequest = true
 		case "error":
-			failed = true
+			failed = failed || r.d.PeekKind() != 'n' // as for Response
 		case "result":
+			if empty = r.d.PeekKind() == 'n'; empty {
+				return r.skip()
+			}
 			var err error
 			result, err = r.result()
 			return err
@@ -66,6 +74,9 @@ func (r *listReader) message() error {
 		return err
 	case result != nil && (isRequest || failed):
 		return errListBoth
+	case empty && !isRequest && !failed:
+		result = &found{}
+		fallthrough
 	case result != nil:
 		return r.settle(r.asked(id), result)
 	case !isRequest && !failed:
@@ -122,6 +133,7 @@ func (r *listReader) resultMember(f *found, name string) error {
 		v, err := r.value()
 		s, _ := text(v)
 		f.unfinished = s == "input_required"
+		f.other = f.other || s == "task" // the answer comes to another question, by whose id nobody knows what it lists
 		return err
 	case "isError":
 		f.failed = kind == 't'
@@ -160,6 +172,9 @@ func (r *listReader) list(f *found, kind, member string) error {
 	e := edit{start: int(r.d.InputOffset()), items: []span{}}
 	var names []Item
 	err := r.elements(func() error {
+		if r.items++; r.items > maxItems {
+			return errListLong
+		}
 		name, at, err := r.item(member, false)
 		names, e.items = append(names, Item{kind, name}), append(e.items, at)
 		return err

@@ -84,6 +84,9 @@ func (r *listReader) tools(v jsontext.Value, base int, into *Listing) error {
 		}
 		seen, e.start = true, base+int(in.d.InputOffset())
 		err := in.elements(func() error {
+			if r.items++; r.items > maxItems {
+				return errListLong
+			}
 			name, at, err := in.item("name", true)
 			into.Items = append(into.Items, Item{ItemTool, name})
 			e.items = append(e.items, span{base + at.start, base + at.end})

@@ -249,3 +249,22 @@ func BenchmarkScan64K(b *testing.B) {
 		}
 	}
 }
+
+// What has more items than anybody can use is not decided item by item.
+func TestAListIsBounded(t *testing.T) {
+	list := func(n int) []byte {
+		return []byte(`{"jsonrpc":"2.0","id":1,"result":{"tools":[` + strings.Repeat(`{"name":"a"},`, n-1) + `{"name":"a"}]}}`)
+	}
+	search := func(n int) []byte {
+		return []byte(`{"jsonrpc":"2.0","id":1,"result":{"structuredContent":{"tools":[` + strings.Repeat(`"a",`, n-1) + `"a"]}}}`)
+	}
+	asked := func(string) mcp.Asked { return mcp.Asked{Search: true} }
+	for name, data := range map[string]func(int) []byte{"a list": list, "a search": search} {
+		if l, err := mcp.ReadListing(data(100_000), asked); err != nil || len(l.Items) != 100_000 {
+			t.Errorf("%s of as many as there may be: %v", name, err)
+		}
+		if _, err := mcp.ReadListing(data(100_001), asked); err == nil {
+			t.Errorf("%s of one more is read", name)
+		}
+	}
+}

@@ -1,6 +1,11 @@
 package mcp
 
-import "github.com/go-json-experiment/json/jsontext"
+import (
+	"slices"
+	"strings"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
 
 // The members of _meta that 2026-07-28 requires of every request.
 const (
@@ -91,6 +96,27 @@ func (w *walker) object(known []string, values []*jsontext.Value) *Error {
 		}
 	}
 	return w.token()
+}
+
+// requests are the methods that are requests. What is needed for them is found by their names.
+var requests = []string{
+	"initialize", "ping", "server/discover", "logging/setLevel", "completion/complete", "subscriptions/listen",
+	"tools/list", "tools/call", "prompts/list", "prompts/get",
+	"resources/list", "resources/templates/list", "resources/read", "resources/subscribe", "resources/unsubscribe",
+	"tasks/list", "tasks/get", "tasks/result", "tasks/update", "tasks/cancel",
+}
+
+// spelt refuses a method that differs from a known one only by case: a server that ignores case would take it for that one.
+func (p *part) spelt() *Error {
+	if slices.Contains(requests, p.Method) {
+		return nil
+	}
+	for _, known := range requests {
+		if strings.EqualFold(p.Method, known) {
+			return refuse(400, MethodNotFound, "the method %q differs from %q only by case", p.Method, known)
+		}
+	}
+	return nil
 }
 
 // resolve finds what the operation is about, now that both method and params are known.

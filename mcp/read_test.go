@@ -183,6 +183,11 @@ func TestAmbiguousBodiesAreRefused(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) { deny(t, 400, mcp.InvalidRequest, headers(), body) })
 	}
+	for _, method := range []string{"Tools/Call", "TOOLS/LIST", "tools/\u0043all", "ta\u017fks/get", "resources/Read"} {
+		t.Run(method, func(t *testing.T) {
+			deny(t, 400, mcp.MethodNotFound, headers(), `{"jsonrpc":"2.0","id":1,"method":"`+method+`","params":{"name":"a","uri":"a:b","taskId":"t"}}`)
+		})
+	}
 	good := `{"jsonrpc":"2.0","id":1,"method":"tools/list"}`
 	for name, body := range map[string]string{
 		"empty": "", "space": " ", "cut": good[:20], "comma at the end": good[:len(good)-1] + ",}", "comma in a batch": "[" + good + ",]",
@@ -323,7 +328,8 @@ func TestContentThatDecodesToOtherTextIsRefused(t *testing.T) {
 	deny(t, 415, mcp.InvalidRequest, headers("Content-Encoding: gzip"), list)
 }
 
-// TR-META-MISSING-400, TR-PV-MATCH, TR-PV-MISSING-REJECT, TR-HDR-METHOD, TR-HDR-NAME, TR-HDR-VALIDATE, TR-HDR-NAME-CASE
+// TR-META-MISSING-400, TR-PV-MATCH, TR-PV-MISSING-REJECT, TR-HDR-METHOD, TR-HDR-NAME, TR-HDR-VALIDATE, TR-HDR-NAME-CASE, GW-HEADER-UNTRUSTED: what is judged is the
+// body, and a header can only be wrong.
 func TestHeadersOf20260728AgreeWithTheBody(t *testing.T) {
 	call := `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"add",` + meta + `}}`
 	read := `{"jsonrpc":"2.0","id":1,"method":"resources/read","params":{"uri":"x:é",` + meta + `}}`
@@ -369,6 +375,7 @@ func TestHeadersOf20260728AgreeWithTheBody(t *testing.T) {
 	deny(t, 400, mcp.InvalidRequest, modern(), `{"jsonrpc":"2.0","id":1,"result":{}}`)
 }
 
+// GW-POLICY-VERSION: headers that a revision does not hold against the body decide nothing.
 func TestMirroredHeadersMeanNothingInOlderRevisions(t *testing.T) {
 	for _, v := range []string{"2025-03-26", "2025-06-18", "2025-11-25"} {
 		m := accept(t, headers("Mcp-Protocol-Version: "+v, "Mcp-Method: other", "Mcp-Name: other"), `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"add"}}`)
@@ -378,7 +385,7 @@ func TestMirroredHeadersMeanNothingInOlderRevisions(t *testing.T) {
 	}
 }
 
-// TR-HDR-B64, with the examples of the specification.
+// TR-HDR-B64, TR-HDR-B64-DECODE, with the examples of the specification.
 func TestHeaderValues(t *testing.T) {
 	for plain, encoded := range map[string]string{
 		"us-west1": "us-west1", "Hello, 世界": "=?base64?SGVsbG8sIOS4lueVjA==?=", " padded ": "=?base64?IHBhZGRlZCA=?=",

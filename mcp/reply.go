@@ -68,7 +68,7 @@ func lenient() []jsontext.Options {
 
 // response reads one message. It is readable if it is an object to its end, and ok if that is a response.
 func response(d *jsontext.Decoder) (r Reply, readable, ok bool) {
-	var result, failed, request bool
+	var result, empty, failed, request bool
 	readable = members(d, func(name jsontext.Value) bool {
 		switch string(name) {
 		case `"id"`:
@@ -78,10 +78,11 @@ func response(d *jsontext.Decoder) (r Reply, readable, ok bool) {
 		case `"method"`:
 			request = true
 		case `"error"`:
-			failed = true
+			failed = failed || d.PeekKind() != 'n' // JSON-RPC 1.0 §1.2 has both, one of them null, and some servers still do
 			return r.failure(d)
 		case `"result"`:
-			result = true
+			empty = empty || d.PeekKind() == 'n'
+			result = result || d.PeekKind() != 'n'
 			return r.result(d)
 		default:
 			if folds(name, "result") && d.PeekKind() == '{' {
@@ -91,7 +92,8 @@ func response(d *jsontext.Decoder) (r Reply, readable, ok bool) {
 		return d.SkipValue() == nil
 	})
 	r.Failed = failed
-	return r, readable, readable && !request && result != failed && (failed || r.ID != "")
+	one := result != failed || !result && empty
+	return r, readable, readable && !request && one && (failed || r.ID != "")
 }
 
 func (r *Reply) result(d *jsontext.Decoder) bool {

@@ -26,7 +26,7 @@ func (p *part) subscriptions() *Error {
 		}
 		return r.members(func(name string) error { return r.subscribed(p, name) }, "resourceSubscriptions", "taskIds")
 	}, "notifications")
-	if err != nil || len(p.also) > maxSubscriptions {
+	if err != nil {
 		return malformed
 	}
 	return nil
@@ -49,7 +49,7 @@ func (r *listReader) subscribed(p *part, name string) error {
 			return err
 		}
 		s, ok := text(v)
-		if !ok || s == "" {
+		if !ok || s == "" || len(p.also) == maxSubscriptions {
 			return errListItem
 		}
 		p.also = append(p.also, Item{kind, s})

@@ -5,6 +5,7 @@ import (
 	"path"
 	"regexp"
 	"strings"
+	"unicode"
 
 	"github.com/doorward-mcp/doorward/mcp"
 )
@@ -65,19 +66,53 @@ func (i items) match(name string) bool {
 // resolved is an address with its escapes decoded, as often as there are any, and its dots gone.
 func resolved(address string) (string, bool) {
 	for range 4 {
+		// WHATWG URL §4.4: many servers' URL parser takes line ends and tabs out of an address, and what surrounds it.
+		if strings.ContainsFunc(address, unicode.IsControl) || address != strings.TrimSpace(address) {
+			return "", false
+		}
 		decoded, err := url.PathUnescape(address)
 		if err != nil {
 			return "", false
 		}
 		if decoded == address {
-			scheme, rest, found := strings.Cut(strings.ReplaceAll(decoded, `\`, "/"), "://")
-			if !found {
-				return path.Clean(scheme), true
-			}
-			host, below, _ := strings.Cut(rest, "/")
-			return scheme + "://" + host + path.Clean("/"+below), true
+			return plain(strings.ReplaceAll(decoded, `\`, "/"))
 		}
 		address = decoded
 	}
 	return "", false
+}
+
+// special are the schemes whose addresses have a host, however many slashes stand before it, with the port that need not be
+// said. WHATWG URL §4.2.
+var special = map[string]string{"http": "80", "https": "443", "ws": "80", "wss": "443", "ftp": "21", "file": ""}
+
+// plain is an address without dots, and for a special scheme in the one way to write it. false: what host it has is not
+// certain.
+func plain(address string) (string, bool) {
+	scheme, rest, found := strings.Cut(address, ":")
+	if !found {
+		return path.Clean(scheme), true
+	}
+	scheme = strings.ToLower(scheme)
+	port, known := special[scheme]
+	below, slashes := strings.CutPrefix(rest, "//")
+	switch {
+	case known && scheme != "file":
+		below = strings.TrimLeft(rest, "/")
+	case known && !slashes: // file:/x and file:x are file:///x
+		below = "/" + strings.TrimLeft(rest, "/")
+	case !slashes:
+		return path.Clean(address), true
+	}
+	host, below, _ := strings.Cut(below, "/")
+	if known {
+		host = strings.TrimSuffix(host[strings.LastIndexByte(host, '@')+1:], ":"+port)
+		if scheme == "file" && strings.EqualFold(host, "localhost") {
+			host = ""
+		}
+		if strings.ContainsFunc(host, func(r rune) bool { return r > unicode.MaxASCII }) {
+			return "", false
+		}
+	}
+	return scheme + "://" + host + path.Clean("/"+below), true
 }

@@ -55,7 +55,11 @@ func (c *call) whole(q *process, f *flight, replies []said) *http.Response {
 
 // introduce tells the client the id of its new session.
 func (c *call) introduce(res *http.Response, q *process, f *flight) {
-	if f.opensSession() && q.session != "" {
+	switch {
+	case !f.opensSession():
+	case c.guest != nil:
+		res.Header.Set("Mcp-Session-Id", c.guest.id)
+	case q.session != "":
 		res.Header.Set("Mcp-Session-Id", q.session)
 	}
 }
@@ -121,13 +125,19 @@ func (c *call) died(q *process, f *flight, replies []said) *http.Response {
 			why += "; what it wrote to standard error is in the gateway's log"
 		}
 	}
+	if known, late := q.why(); known != "" {
+		why = known
+		if late != nil {
+			status = http.StatusGatewayTimeout
+		}
+	}
 	answered := map[string]bool{}
 	for _, r := range replies {
 		answered[r.id] = true
 	}
 	for _, op := range f.operations {
 		if !answered[op.ID] {
-			replies = append(replies, said{data: mcp.ErrorBody(op.ID, mcp.InternalError, why, nil)})
+			replies = append(replies, said{data: mcp.ErrorBody(f.clientsName(op.ID), mcp.InternalError, why, nil)})
 		}
 	}
 	return respond(status, c.join(replies))
@@ -145,6 +155,8 @@ func (c *call) refusal(err error) *http.Response {
 		return c.refuse(http.StatusBadRequest, mcp.InvalidRequest, "Mcp-Session-Id is missing: begin with initialize", 0)
 	case errors.Is(err, errCollision):
 		return c.refuse(http.StatusBadRequest, mcp.InvalidRequest, "a request with this id is in flight in the session", 0)
+	case errors.Is(err, errBatch):
+		return c.refuse(http.StatusBadRequest, mcp.InvalidRequest, "in a batch for this server, requests stand alone", 0)
 	case errors.Is(err, errNoMessage), errors.Is(err, errMeta):
 		return c.refuse(http.StatusBadRequest, mcp.InvalidParams, "params and params._meta must be objects", 0)
 	case errors.As(err, &soon):

@@ -38,9 +38,20 @@ func (p *Pool) forget(q *process, failed bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	delete(p.running, q)
-	if q.session != "" {
+	switch {
+	case q.share != nil:
+		if p.shared[*q.share] == q {
+			delete(p.shared, *q.share)
+		}
+		for id, g := range p.guests {
+			if g.process == q {
+				delete(p.guests, id)
+				g.stream.end(nil)
+			}
+		}
+	case q.session != "":
 		delete(p.sessions, q.session)
-	} else {
+	default:
 		left := slices.DeleteFunc(p.callers[q.owner], func(x *process) bool { return x == q })
 		p.callers[q.owner] = left
 		if len(left) == 0 {
@@ -56,6 +67,7 @@ func (p *Pool) forget(q *process, failed bool) {
 	if !failed {
 		return
 	}
+	p.failed++
 	if p.failures == nil {
 		p.failures = map[token.Principal]failedOnce{}
 	}

@@ -116,6 +116,20 @@ func TestChildrenEndWithTheirProcess(t *testing.T) {
 	gone(t, child)
 }
 
+// A wrapper such as npx ends when it is told to, and its child, the server, does not.
+func TestAStubbornChildEndsWithItsProcess(t *testing.T) {
+	t.Parallel()
+	k := start(t, "scripted", "CHILD=stubborn ")
+	_, _, body := k.do(t, who("ada"), "POST", "", wire.V20260728, stateless("1", "x/fork"))
+	_, after, _ := strings.Cut(body, `"result":`)
+	child, err := strconv.Atoi(strings.TrimSuffix(after, "}"))
+	if err != nil {
+		t.Fatalf("%s: %v", body, err)
+	}
+	_ = k.Close()
+	gone(t, child)
+}
+
 // A child that has left the group and holds the pipes keeps neither the requests nor the pool.
 func TestAChildThatHoldsThePipesHoldsNobodyUp(t *testing.T) {
 	t.Parallel()

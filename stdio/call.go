@@ -18,6 +18,7 @@ type call struct {
 	pool    *Pool
 	owner   owner
 	message mcp.Message
+	guest   *guest // the session on a shared process; nil: there is none
 }
 
 // RoundTrip is an http.RoundTripper's.
@@ -49,14 +50,23 @@ func (c *call) answer(r *http.Request) (*http.Response, error) {
 	case mcp.KindEnd:
 		return c.delete()
 	}
-	text, err := line(c.message.Body, r.Header.Get(callerHeader))
+	if slices.ContainsFunc(c.message.Operations, func(o mcp.Operation) bool { return o.Kind == mcp.KindRequest }) {
+		return c.ask(r)
+	}
+	return c.tell(r)
+}
+
+// line is what the process gets for the message. Nobody in particular initializes a process that everybody shares.
+func (c *call) line(r *http.Request, renames []rename) ([]byte, error) {
+	assertion := r.Header.Get(callerHeader)
+	if c.pool.Isolation == SharedInsecure && c.message.Operations[0].Method == "initialize" {
+		assertion = ""
+	}
+	text, err := line(c.message.Body, assertion, renames)
 	if err != nil {
 		return nil, errors.Join(errNoMessage, err)
 	}
-	if slices.ContainsFunc(c.message.Operations, func(o mcp.Operation) bool { return o.Kind == mcp.KindRequest }) {
-		return c.ask(r, text)
-	}
-	return c.tell(r, text)
+	return text, nil
 }
 
 // process is the one of the session that the message names.
@@ -64,22 +74,38 @@ func (c *call) process() (*process, error) {
 	if c.message.Session == "" {
 		return nil, errSessionMissing
 	}
-	return c.pool.session(c.owner, c.message.Session)
+	if !c.shares() {
+		return c.pool.session(c.owner, c.message.Session)
+	}
+	g, err := c.pool.guest(c.owner, c.message.Session)
+	if err != nil {
+		return nil, err
+	}
+	c.guest = g
+	return g.process, nil
 }
 
 // ask sends requests and waits for what comes first.
-func (c *call) ask(r *http.Request, text []byte) (*http.Response, error) {
-	f := newFlight(c.message)
-	q, err := c.board(r.Context(), f)
+func (c *call) ask(r *http.Request) (*http.Response, error) {
+	shared := c.shares()
+	if shared && slices.ContainsFunc(c.message.Operations, func(o mcp.Operation) bool { return o.Kind != mcp.KindRequest }) {
+		return nil, errBatch
+	}
+	f := newFlight(c.message, shared)
+	text, err := c.line(r, f.renames)
 	if err != nil {
 		return nil, err
+	}
+	q, answer, err := c.board(r.Context(), f)
+	if err != nil || answer != nil {
+		return answer, err
 	}
 	if q.failure != nil {
 		return nil, errStart
 	}
 	if err := q.input.put(text); err != nil {
 		q.withdraw(f)
-		if f.opensSession() && c.message.Session == "" {
+		if f.opensSession() && (c.message.Session == "" || q.share != nil) {
 			q.end("its session could not begin")
 		}
 		return nil, err
@@ -90,26 +116,42 @@ func (c *call) ask(r *http.Request, text []byte) (*http.Response, error) {
 }
 
 // board puts the flight on its process.
-func (c *call) board(ctx context.Context, f *flight) (*process, error) {
+func (c *call) board(ctx context.Context, f *flight) (q *process, answer *http.Response, err error) {
+	if c.shares() {
+		return c.boardShared(ctx, f)
+	}
 	sessions := c.message.Revision.Sessions()
 	if !sessions || c.message.Session == "" && f.opensSession() {
-		return c.pool.board(ctx, c.owner, f, sessions)
+		q, err = c.pool.place(ctx, func() (*process, *process, error) { return c.pool.tryBoard(c.owner, f, sessions) })
+		return q, nil, err
 	}
-	q, err := c.process()
-	if err != nil {
-		return nil, err
+	if q, err = c.process(); err != nil {
+		return nil, nil, err
 	}
 	if err := q.begin(f); errors.Is(err, errEnded) {
-		return nil, errNoSession
+		return nil, nil, errNoSession
 	} else if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return q, nil
+	return q, nil, nil
 }
 
 // tell sends notifications and responses, which nobody answers.
-func (c *call) tell(r *http.Request, text []byte) (*http.Response, error) {
+func (c *call) tell(r *http.Request) (*http.Response, error) {
 	q, err := c.listener()
+	if err != nil {
+		return nil, err
+	}
+	if q != nil && q.share != nil {
+		if yes, err := q.forwarded(c.message); !yes {
+			return respond(http.StatusAccepted, nil), err
+		}
+	}
+	var renames []rename
+	if q != nil && q.share != nil {
+		renames = c.cancelled(q)
+	}
+	text, err := c.line(r, renames)
 	if err != nil {
 		return nil, err
 	}
@@ -134,6 +176,9 @@ func (c *call) listener() (*process, error) {
 	if c.message.Revision.Sessions() {
 		return c.process()
 	}
+	if c.shares() {
+		return c.pool.sharing(c.shareOf(nil)), nil
+	}
 	var id string
 	if op := c.message.Operations[0]; op.Method == "notifications/cancelled" {
 		id = readParams(op.Params).cancelled
@@ -147,10 +192,33 @@ func (c *call) watch(q *process) {
 		if op.Method != "notifications/cancelled" || op.Kind != mcp.KindNotification {
 			continue
 		}
-		if id := readParams(op.Params).cancelled; id != "" {
+		id := readParams(op.Params).cancelled
+		if id != "" && q.share != nil {
+			id = q.wireName(c.asker(), id)
+		}
+		if id != "" {
 			q.giveUp(id)
 		}
 	}
+}
+
+// asker is whose the requests are that the message may cancel on a shared process.
+func (c *call) asker() any {
+	if c.guest != nil {
+		return c.guest
+	}
+	return c.owner
+}
+
+// cancelled are the names on a shared process of what the messages cancel.
+func (c *call) cancelled(q *process) []rename {
+	all := make([]rename, len(c.message.Operations))
+	for i, op := range c.message.Operations {
+		if id := readParams(op.Params).cancelled; op.Kind == mcp.KindNotification && id != "" {
+			all[i].cancelled = q.wireName(c.asker(), id)
+		}
+	}
+	return all
 }
 
 // open opens the stream for what the server has to say.
@@ -162,7 +230,13 @@ func (c *call) open(r *http.Request) (*http.Response, error) {
 	if !q.claim() {
 		return nil, errNoSession
 	}
-	return stream200(&events{ctx: r.Context(), from: q.unclaimed, reader: q.unclaimed.claim(), left: q.unclaim}), nil
+	g := c.guest
+	if g == nil {
+		return stream200(&events{ctx: r.Context(), from: q.unclaimed, reader: q.unclaimed.claim(), left: q.unclaim}), nil
+	}
+	c.pool.listens(g, 1)
+	left := func(atEnd bool) { q.unclaim(atEnd); c.pool.listens(g, -1) }
+	return stream200(&events{ctx: r.Context(), from: g.stream, reader: g.stream.claim(), left: left}), nil
 }
 
 func (c *call) delete() (*http.Response, error) {
@@ -170,7 +244,11 @@ func (c *call) delete() (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.pool.endSession(q)
+	if c.guest != nil {
+		c.pool.leave(c.guest)
+	} else {
+		c.pool.endSession(q)
+	}
 	return respond(http.StatusNoContent, nil), nil
 }
 

@@ -20,9 +20,16 @@ type flight struct {
 	revision   mcp.Revision
 	left       int // requests without response; guarded by the process's mu
 	order      int // among the flights of the process
+	announced  int // how often its client was told that the server is starting; guarded by the process's mu
+
+	tokens  []string          // of progress, as the process knows them
+	names   map[string]string // :: name on the process → what the client calls it; nil: they are the same
+	renames []rename          // of each message, in order; nil: none
+	asker   any               // whose it is on a shared process: a *guest or an owner
 }
 
-func newFlight(m mcp.Message) *flight {
+// newFlight is the flight of a message. On a shared process its requests have names of their own.
+func newFlight(m mcp.Message, shared bool) *flight {
 	f := &flight{stream: newStream(), revision: m.Revision}
 	for _, op := range m.Operations {
 		if op.Kind == mcp.KindRequest {
@@ -30,6 +37,15 @@ func newFlight(m mcp.Message) *flight {
 		}
 	}
 	f.left = len(f.operations)
+	if shared {
+		f.rename(m)
+		return f
+	}
+	for _, op := range f.operations {
+		if t := readParams(op.Params).token; t != "" {
+			f.tokens = append(f.tokens, t)
+		}
+	}
 	return f
 }
 
@@ -58,9 +74,9 @@ func (q *process) begin(f *flight) error {
 	f.order = q.count
 	for _, op := range f.operations {
 		q.flights[op.ID] = f
-		if t := readParams(op.Params).token; t != "" {
-			q.tokens[t] = f
-		}
+	}
+	for _, t := range f.tokens {
+		q.tokens[t] = f
 	}
 	q.timer.Stop()
 	return nil
@@ -90,6 +106,9 @@ func (q *process) flying(id string) bool {
 // abandon cancels a flight whose client does not want its answer any more. What the server still says to it is dropped.
 func (q *process) abandon(f *flight) {
 	f.leave()
+	if f.opensSession() && q.share != nil {
+		return // others wait for its answer too
+	}
 	if f.opensSession() && q.flying(f.operations[0].ID) {
 		q.end("its initialize was given up") // MCP: an initialize cannot be cancelled
 		return
@@ -152,7 +171,15 @@ func (q *process) fall() {
 	clear(q.tokens)
 	q.mu.Unlock()
 	q.pool.forget(q, !q.spoke.Load() && !q.dismissed.Load())
+	why, late := q.why()
 	for f := range broken {
+		if late != nil && f.announced > 0 { // its answer has begun, and can still say why
+			for _, op := range f.operations {
+				f.put(said{data: mcp.ErrorBody(f.clientsName(op.ID), mcp.InternalError, why, nil), id: op.ID})
+			}
+			f.end(nil)
+			continue
+		}
 		f.end(errEnded)
 	}
 	q.unclaimed.end(nil)

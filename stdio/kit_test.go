@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -82,9 +83,14 @@ func who(subject string) token.Caller {
 	return token.Caller{Principal: token.Principal{Issuer: "https://as.example", Subject: subject}, Client: "client"}
 }
 
-// ask sends a message as the gateway does.
+// ask sends a message.
 func (k *kit) ask(ctx context.Context, t *testing.T, c token.Caller, method, session string, revision wire.Revision, body string) (*http.Response, error) {
 	t.Helper()
+	return k.send(ctx, c, method, session, revision, body)
+}
+
+// send sends a message as the gateway does.
+func (k *kit) send(ctx context.Context, c token.Caller, method, session string, revision wire.Revision, body string) (*http.Response, error) {
 	h := http.Header{"Mcp-Protocol-Version": {string(revision)}}
 	if body != "" {
 		h.Set("Content-Type", "application/json")
@@ -99,11 +105,17 @@ func (k *kit) ask(ctx context.Context, t *testing.T, c token.Caller, method, ses
 	}
 	m, err := wire.Read(method, textproto.MIMEHeader(h), []byte(body))
 	if err != nil {
-		t.Fatalf("%s: %v", body, err)
+		return nil, fmt.Errorf("%s: %w", body, err)
 	}
 	h.Set("Doorward-Caller", "h."+c.Subject+".s")
 	r := (&http.Request{Method: method, Header: h, Body: io.NopCloser(strings.NewReader(body))}).WithContext(ctx)
 	return k.For(c, m).RoundTrip(r)
+}
+
+// on says how a pool is to be before its first use.
+func (k *kit) on(how func(*stdio.Pool)) *kit {
+	how(k.Pool)
+	return k
 }
 
 func (k *kit) post(t *testing.T, c token.Caller, session, body string) (status int, head http.Header, answer string) {
@@ -113,16 +125,21 @@ func (k *kit) post(t *testing.T, c token.Caller, session, body string) (status i
 
 func (k *kit) do(t *testing.T, c token.Caller, method, session string, revision wire.Revision, body string) (int, http.Header, string) {
 	t.Helper()
-	res, err := k.ask(t.Context(), t, c, method, session, revision, body)
+	status, head, answer, err := k.try(c, method, session, revision, body)
 	if err != nil {
 		t.Fatal(err)
 	}
+	return status, head, answer
+}
+
+func (k *kit) try(c token.Caller, method, session string, revision wire.Revision, body string) (int, http.Header, string, error) {
+	res, err := k.send(context.Background(), c, method, session, revision, body)
+	if err != nil {
+		return 0, nil, "", err
+	}
 	defer func() { _ = res.Body.Close() }()
 	all, err := io.ReadAll(res.Body)
-	if err != nil {
-		t.Fatalf("reading the answer: %v", err)
-	}
-	return res.StatusCode, res.Header, string(all)
+	return res.StatusCode, res.Header, string(all), err
 }
 
 const initialize = `{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"t","version":"1"}}}`

@@ -32,7 +32,13 @@ func TestMain(m *testing.M) {
 
 // serve is a server that speaks stdio: a good one, or one of the bad ones.
 func serve(r string) {
+	if d, err := time.ParseDuration(os.Getenv("START_DELAY")); err == nil {
+		fmt.Fprintln(os.Stderr, "loading, with the key 4711")
+		time.Sleep(d)
+	}
 	switch r {
+	case "hostile":
+		hostile()
 	case "sdk":
 		sdkServer()
 	case "dies":
@@ -40,6 +46,9 @@ func serve(r string) {
 		os.Exit(3)
 	case "parent":
 		parent()
+	case "stubborn child":
+		signal.Ignore(syscall.SIGTERM)
+		select {}
 	case "child": // holds what it inherited until it is ended
 		select {}
 	default:
@@ -137,6 +146,7 @@ func (r request) act() {
 		fmt.Println(`{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":"soon"}}`)
 		os.Exit(1)
 	case "x/silent":
+		fmt.Fprintln(os.Stderr, r.line)
 	case "x/log-then-silent":
 		fmt.Println(`{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":"soon"}}`)
 	case "x/flood":
@@ -150,7 +160,7 @@ func (r request) act() {
 		select {}
 	case "x/fork":
 		c := exec.Command(os.Args[0])
-		c.Env = append(os.Environ(), role+"=child")
+		c.Env = append(os.Environ(), role+"="+os.Getenv("CHILD")+"child")
 		c.Stdin, c.Stdout, c.Stderr = os.Stdin, os.Stdout, os.Stderr
 		if os.Getenv("OWN_GROUP") != "" {
 			c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -170,6 +180,8 @@ func (r request) act() {
 	case "x/slowly":
 		time.Sleep(10 * time.Millisecond)
 		r.answer(`{}`)
+	case "x/eat", "x/spawn", "x/try", "x/chatter":
+		r.misbehave()
 	case "x/environment":
 		env, _ := json.Marshal(os.Environ())
 		r.answer(string(env))

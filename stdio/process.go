@@ -24,16 +24,21 @@ type process struct {
 	voice   *voice // what it says to us
 	drops   *voice // what of it gets lost
 
+	share  *share // who shares it; nil: nobody
+	probed string // the id of our own question; empty: there is none
+
 	started chan struct{} // closed when it runs, or could not be started
+	speaks  chan struct{} // closed when it has said something that is MCP
 	exited  chan struct{} // closed when the process itself is gone
 	ended   chan struct{} // closed when nothing is left of it
 	ending  chan struct{} // closed when it is told to end: its answers wait for no reader any more
 	failure error         // why it could not be started; to be read after started
 	cmd     *exec.Cmd     // to be read after started
 
-	spoke      atomic.Bool // it has said something that is MCP
-	complained atomic.Bool // it has written to standard error
-	dismissed  atomic.Bool // it ends because we want it to
+	introduced chan struct{} // closed when introduction is there
+	spoke      atomic.Bool   // it has said something that is MCP
+	complained atomic.Bool   // it has written to standard error
+	dismissed  atomic.Bool   // it ends because we want it to
 
 	mu        sync.Mutex // guards what follows
 	flights   map[string]*flight
@@ -45,12 +50,18 @@ type process struct {
 	closing   bool                 // takes nothing new
 	used      time.Time            // when it last became idle
 	timer     *time.Timer          // ends it when it has been idle for long
+	late      bool                 // it did not speak in time
+	over      string               // what it took more of than it may; empty: nothing
+	greeted   bool                 // it was told that it is initialized
+
+	introduction said // of a shared process: what it answered to initialize
 }
 
 func newProcess(p *Pool, who owner) *process {
 	q := &process{
 		pool: p, owner: who, log: p.log(), input: newInput(),
 		started: make(chan struct{}), exited: make(chan struct{}), ended: make(chan struct{}), ending: make(chan struct{}),
+		speaks: make(chan struct{}), introduced: make(chan struct{}),
 		flights: map[string]*flight{}, tokens: map[string]*flight{}, cancelled: map[string]time.Time{}, unclaimed: newStream(),
 		used: p.now(),
 	}
@@ -75,7 +86,7 @@ func (q *process) isIdle() bool { return len(q.flights) == 0 && q.streams == 0 }
 func (q *process) rest() {
 	if q.isIdle() && !q.closing {
 		q.used = q.pool.now()
-		q.timer.Reset(q.pool.idle())
+		q.timer.Reset(q.pool.WithDefaults().Idle)
 	}
 }
 
@@ -134,6 +145,24 @@ func (q *process) escalate() {
 	}
 	q.log.Warn("a server process did not end when asked, and is killed")
 	signal(q.cmd, kill)
+}
+
+// pid is that of a process that runs; 0: it has not begun, or has ended.
+func (q *process) pid() int {
+	select {
+	case <-q.exited:
+		return 0
+	default:
+	}
+	select {
+	case <-q.started:
+	default:
+		return 0
+	}
+	if q.cmd == nil {
+		return 0
+	}
+	return q.cmd.Process.Pid
 }
 
 // left waits until the process is gone.

@@ -2,8 +2,10 @@ package stdio
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -17,8 +19,9 @@ var errMeta = errors.New("params and _meta must be objects")
 
 // line is the line that a process gets for a body that mcp.Read accepted: the same bytes with the caller in them, and nothing that could be
 // taken for the end of a line. The assertion is a JWT; empty: there is none, and what came in under its name is removed all the same.
-func line(body []byte, assertion string) ([]byte, error) {
-	w := rewriter{d: jsontext.NewDecoder(bytes.NewReader(body)), body: body}
+// renames has a name for what each message of the body calls otherwise; nil: none has.
+func line(body []byte, assertion string, renames []rename) ([]byte, error) {
+	w := rewriter{d: jsontext.NewDecoder(bytes.NewReader(body)), body: body, renames: renames}
 	if assertion != "" {
 		value, err := jsontext.AppendQuote(nil, assertion)
 		if err != nil {
@@ -32,26 +35,44 @@ func line(body []byte, assertion string) ([]byte, error) {
 	if _, err := w.d.ReadToken(); err != io.EOF {
 		return nil, errors.New("something follows the message")
 	}
-	return append(oneLine(append(w.out, body[w.copied:]...)), '\n'), nil
+	return append(oneLine(w.text()), '\n'), nil
 }
 
 // rewriter copies a body with cuts and insertions.
 type rewriter struct {
-	d      *jsontext.Decoder
-	body   []byte
-	member string // to insert; empty: none
-	out    []byte
-	copied int // how much of body has been copied or cut
+	d       *jsontext.Decoder
+	body    []byte
+	member  string // to insert; empty: none
+	renames []rename
+	token   string // in place of the token of progress; empty: it stays
+	edits   []edit
+}
+
+// edit puts text in the place of a part of the body.
+type edit struct {
+	span
+	text string
 }
 
 // span is a part of the body.
 type span struct{ start, end int }
 
-// replace puts text in the place of a part of the body. Parts come in order.
-func (w *rewriter) replace(at span, text string) {
-	w.out = append(w.out, w.body[w.copied:at.start]...)
-	w.out = append(w.out, text...)
-	w.copied = at.end
+// replace puts text in the place of a part of the body. Parts do not overlap.
+func (w *rewriter) replace(at span, text string) { w.edits = append(w.edits, edit{at, text}) }
+
+// text is the body with its edits, a copy.
+func (w *rewriter) text() []byte {
+	slices.SortStableFunc(w.edits, func(a, b edit) int { return cmp.Compare(a.start, b.start) })
+	size, copied := len(w.body), 0
+	for _, e := range w.edits {
+		size += len(e.text)
+	}
+	out := make([]byte, 0, size+1)
+	for _, e := range w.edits {
+		out = append(append(out, w.body[copied:e.start]...), e.text...)
+		copied = e.end
+	}
+	return append(out, w.body[copied:]...)
 }
 
 // insert puts text at a place of the body.
@@ -86,22 +107,29 @@ func (w *rewriter) message() error {
 	if err != nil {
 		return err
 	}
-	m := rewriter{d: jsontext.NewDecoder(bytes.NewReader(w.body[at.start:at.end])), body: w.body[at.start:at.end], member: w.member}
-	if err := m.object(); err != nil {
+	m := rewriter{body: w.body[at.start:at.end], member: w.member}
+	var names rename
+	if len(w.renames) > 0 {
+		names, w.renames = w.renames[0], w.renames[1:]
+	}
+	if err := m.object(names); err != nil {
 		return err
 	}
-	w.replace(at, string(append(m.out, m.body[m.copied:]...)))
+	w.replace(at, string(m.text()))
 	return nil
 }
 
 // object rewrites the message that is the whole of the rewriter's body.
-func (w *rewriter) object() error {
+func (w *rewriter) object(names rename) error {
 	var id, method bool
 	var params, result span
 	err := w.members(w.body, 0, func(name string, _, value span) error {
 		switch name {
 		case "id":
 			id = true
+			if names.id != "" {
+				w.replace(value, names.id)
+			}
 		case "method":
 			method = true
 		case "params":
@@ -126,6 +154,14 @@ func (w *rewriter) object() error {
 		w.insert(whole.start+1, `"params":{"_meta":{`+member+`}}`+w.comma(whole))
 		return nil
 	}
+	if names.cancelled != "" {
+		w.inside(params, func(name string, value span) {
+			if name == "requestId" {
+				w.replace(value, names.cancelled)
+			}
+		})
+	}
+	w.token = names.token
 	return w.content(params, member)
 }
 
@@ -179,12 +215,16 @@ func (w *rewriter) meta(at span, member string) error {
 		return nil
 	}
 	var kept, all []span
+	var token span
 	err := w.members(w.body[at.start:at.end], at.start, func(name string, key, value span) error {
 		whole := span{key.start, value.end}
 		all = append(all, whole)
 		// A reader that ignores case would take a look-alike for ours.
 		if !strings.EqualFold(name, callerMember) {
 			kept = append(kept, whole)
+		}
+		if name == "progressToken" && w.token != "" {
+			token = value
 		}
 		return nil
 	})
@@ -198,6 +238,10 @@ func (w *rewriter) meta(at span, member string) error {
 			parts = append(parts, member)
 		}
 		for _, k := range kept {
+			if k.end == token.end {
+				parts = append(parts, string(w.body[k.start:token.start])+w.token)
+				continue
+			}
 			parts = append(parts, string(w.body[k.start:k.end]))
 		}
 		w.replace(at, "{"+strings.Join(parts, ",")+"}")
@@ -205,6 +249,9 @@ func (w *rewriter) meta(at span, member string) error {
 	}
 	if member != "" {
 		w.insert(at.start+1, member+w.comma(at))
+	}
+	if token.end > 0 {
+		w.replace(token, w.token)
 	}
 	return nil
 }

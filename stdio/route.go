@@ -1,6 +1,8 @@
 package stdio
 
 import (
+	"github.com/go-json-experiment/json/jsontext"
+
 	"github.com/doorward-mcp/doorward/mcp"
 )
 
@@ -12,9 +14,15 @@ func (q *process) hear(text []byte) {
 		return
 	}
 	if !q.spoke.Swap(true) {
+		close(q.speaks)
 		q.pool.works(q.owner.Principal)
 	}
 	for _, m := range all {
+		if q.share != nil && !jsontext.Value(m.data).IsValid() {
+			// What two readers read differently, one of them could take for somebody else's.
+			q.voice.say("server process says what is no strict JSON to many", m.id)
+			continue
+		}
 		if m.method == "" {
 			q.respond(m)
 			continue
@@ -27,6 +35,10 @@ func (q *process) hear(text []byte) {
 func (q *process) respond(m said) {
 	q.mu.Lock()
 	f := q.flights[m.id]
+	if f == nil && m.id != "" && m.id == q.probed {
+		q.mu.Unlock()
+		return
+	}
 	if f == nil {
 		_, late := q.cancelled[m.id]
 		delete(q.cancelled, m.id)
@@ -36,6 +48,11 @@ func (q *process) respond(m said) {
 		}
 		return
 	}
+	if f.opensSession() && q.share != nil {
+		q.introduction = m
+		defer close(q.introduced) // it is asked once, and has one answer
+	}
+	m.data = f.restore(m.data)
 	// In before the flight can be seen to be over: what is idle may be ended.
 	f.put(m)
 	q.drop(f, m.id)
@@ -48,16 +65,19 @@ func (q *process) respond(m said) {
 		q.end("it refused its session")
 		return
 	}
-	f.wait(q.ending)
+	q.keepUp(f)
 }
 
 // route hands on a notification or a request of the server.
 func (q *process) route(m said) {
+	if q.share != nil {
+		q.routeShared(m)
+		return
+	}
 	f, unclaimed := q.addressee(m)
 	switch {
 	case f != nil:
-		f.put(m)
-		f.wait(q.ending)
+		q.deliver(f, m)
 	case unclaimed:
 		if n := q.unclaimed.putBounded(m); n > 0 {
 			q.drops.say("messages of the server are dropped: no client reads them", m.method)

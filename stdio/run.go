@@ -8,7 +8,6 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"runtime"
 	"time"
 )
 
@@ -20,12 +19,9 @@ var errLine = fmt.Errorf("a line of the server is longer than %d MiB", maxLine>>
 // pipes are our ends of a process's standard streams.
 type pipes struct{ in, out, err *os.File }
 
-// run is the life of a process. It holds its thread: Linux sends the death signal when the thread that started the process is gone
-// (prctl(2), PR_SET_PDEATHSIG), not when we are.
+// run is the life of a process.
 func (q *process) run() {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	cmd, ours, err := q.start()
+	cmd, wait, ours, err := q.start()
 	if err != nil {
 		q.failure = err
 		q.log.Error("starting the server process", "error", err)
@@ -43,7 +39,8 @@ func (q *process) run() {
 	go q.voice.run(ours.err, &q.complained)
 	go func() { defer close(heard); q.listen(ours.out) }()
 	close(q.started)
-	err = cmd.Wait()
+	go q.starting()
+	err = wait()
 	close(q.exited)
 	q.sweep(cmd, ours, heard)
 	q.log.Info("server process ended", "pid", cmd.Process.Pid, "how", how(err))
@@ -59,29 +56,30 @@ func how(err error) string {
 	return err.Error()
 }
 
-func (q *process) start() (*exec.Cmd, pipes, error) {
+// start starts the process. wait is to be called, once.
+func (q *process) start() (cmd *exec.Cmd, wait func() error, ours pipes, err error) {
 	if len(q.pool.Command) == 0 {
-		return nil, pipes{}, errors.New("no command is given")
+		return nil, nil, pipes{}, errors.New("no command is given")
 	}
 	var files []*os.File // ours and theirs in turn
 	for range 3 {
 		r, w, err := os.Pipe()
 		if err != nil {
 			closeAll(files)
-			return nil, pipes{}, err
+			return nil, nil, pipes{}, err
 		}
 		files = append(files, r, w)
 	}
-	cmd := exec.Command(q.pool.Command[0], q.pool.Command[1:]...)
-	cmd.Env, cmd.Dir = environment(q.pool.Env), q.pool.Dir
+	cmd = exec.Command(q.pool.Command[0], q.pool.Command[1:]...)
+	cmd.Env, cmd.Dir = environment(append(q.pool.Confine.environment(), q.pool.Env...)), q.pool.Dir
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = files[0], files[3], files[5]
 	setGroup(cmd)
-	if err := cmd.Start(); err != nil {
+	if wait, err = q.pool.Confine.start(cmd, q.pool.Bounds); err != nil {
 		closeAll(files)
-		return nil, pipes{}, err
+		return nil, nil, pipes{}, err
 	}
 	closeAll([]*os.File{files[0], files[3], files[5]})
-	return cmd, pipes{files[1], files[2], files[4]}, nil
+	return cmd, wait, pipes{files[1], files[2], files[4]}, nil
 }
 
 func closeAll(files []*os.File) {

@@ -13,6 +13,7 @@ type said struct {
 	method       string // empty: a response
 	id           string
 	token        string // params.progressToken
+	progress     float64
 	subscription string // the request that opened the subscription it belongs to
 	result       bool   // a response that is no error
 	code         int    // of an error
@@ -72,6 +73,8 @@ func readOne(text []byte) (m said, ok bool) {
 		switch name {
 		case "progressToken":
 			m.token = canonical(v)
+		case "progress":
+			m.progress, _ = strconv.ParseFloat(string(v), 64)
 		case "_meta":
 			readInside(v, func(name string, v jsontext.Value) {
 				if name == subscriptionMember {
@@ -86,6 +89,7 @@ func readOne(text []byte) (m said, ok bool) {
 // asked is what a client's params say about progress and cancellation.
 type asked struct {
 	token     string // _meta.progressToken
+	rawToken  string // as it stands there
 	cancelled string // requestId, of a notifications/cancelled
 }
 
@@ -97,7 +101,7 @@ func readParams(params jsontext.Value) (a asked) {
 		case "_meta":
 			readInside(v, func(name string, v jsontext.Value) {
 				if name == "progressToken" {
-					a.token = canonical(v)
+					a.token, a.rawToken = canonical(v), string(v)
 				}
 			})
 		}

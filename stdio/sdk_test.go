@@ -10,12 +10,14 @@ import (
 	"net/http/httptest"
 	"net/textproto"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
 	wire "github.com/doorward-mcp/doorward/mcp"
+	"github.com/doorward-mcp/doorward/stdio"
 )
 
 // overHTTP is the least that a gateway does, without checking anybody.
@@ -133,8 +135,31 @@ func TestServerEverything(t *testing.T) {
 	if _, err := os.Stat(script); err != nil {
 		t.Skip("server-everything is not installed: npm ci in testdata")
 	}
-	k := start(t, "")
-	k.Command = []string{"node", script, "stdio"}
+	everything(t, start(t, "").on(func(p *stdio.Pool) { p.Command = []string{"node", script, "stdio"} }))
+}
+
+// The same server in a sandbox, as everybody's only process.
+func TestServerEverythingInASandbox(t *testing.T) {
+	t.Parallel()
+	modules, err := filepath.Abs("../testdata/node_modules")
+	if err != nil {
+		t.Fatal(err)
+	}
+	script := filepath.Join(modules, "@modelcontextprotocol/server-everything/dist/index.js")
+	if _, err := os.Stat(script); err != nil {
+		t.Skip("server-everything is not installed: npm ci in testdata")
+	}
+	k := start(t, "").on(func(p *stdio.Pool) {
+		p.Command, p.Dir, p.Isolation = []string{"node", script, "stdio"}, "/", stdio.SharedInsecure
+		p.Confine.Sandbox, p.Memory, p.Processes, p.Files = &stdio.Sandbox{Read: []string{modules, filepath.Join(modules, "../package.json")}}, 1024, 8, 256
+	})
+	if err := k.Check(); errors.Is(err, stdio.ErrUnconfined) {
+		t.Skip(err)
+	}
+	everything(t, k)
+}
+
+func everything(t *testing.T, k *kit) {
 	s := k.connect(t, "", nil)
 	tools, err := s.ListTools(t.Context(), nil)
 	if err != nil || len(tools.Tools) < 5 {

@@ -68,10 +68,7 @@ func (s *stream) putBounded(m said) (dropped int) {
 // wait waits until the reader has caught up, or nobody reads, or stop is closed.
 func (s *stream) wait(stop <-chan struct{}) {
 	for {
-		s.mu.Lock()
-		full := s.size > waitingBytes && !s.gone && !s.over
-		s.mu.Unlock()
-		if !full {
+		if !s.full() {
 			return
 		}
 		select {
@@ -80,6 +77,13 @@ func (s *stream) wait(stop <-chan struct{}) {
 			return
 		}
 	}
+}
+
+// full says whether the reader is behind.
+func (s *stream) full() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.size > waitingBytes && !s.gone && !s.over
 }
 
 // end says that nothing more comes. What is held is still read.
@@ -116,6 +120,9 @@ func (s *stream) claim() int {
 func (s *stream) next(ctx context.Context, reader int) (m said, ok bool, err error) {
 	for {
 		if m, ok, ended, err := s.take(reader); ok || ended {
+			if err != nil && ctx.Err() != nil { // it was left because of that
+				err = context.Cause(ctx)
+			}
 			return m, ok, err
 		}
 		select {

@@ -26,6 +26,14 @@ type Caller struct {
 	Foreign           bool   // of another issuer than our own authorization server, to whose names Client and ID belong
 }
 
+// End is when the token is of no more use, leeway left out: its own end, or that of its task if it is earlier.
+func (c Caller) End() time.Time {
+	if c.Task != nil && !c.Task.Expires.IsZero() && c.Task.Expires.Before(c.Expires) {
+		return c.Task.Expires
+	}
+	return c.Expires
+}
+
 // Actor acts for the subject; How says how it is known.
 type Actor struct {
 	Principal

@@ -172,6 +172,32 @@ func TestATaskInAToken(t *testing.T) {
 	}
 }
 
+// A task that has an end of its own ends the token, and with it the streams, also where another issuer gave the token a later one.
+func TestATaskEndsItsToken(t *testing.T) {
+	k := key(t)
+	for _, c := range []struct {
+		task, token time.Duration // from noon
+		end         time.Duration
+	}{{0, time.Hour, time.Hour}, {time.Minute, time.Hour, time.Minute}, {2 * time.Hour, time.Hour, time.Hour}} {
+		task := &token.Task{ID: "t", Words: "w", Tools: []string{"a"}}
+		if c.task > 0 {
+			task.Expires = noon.Add(c.task)
+		}
+		raw, err := ring(t, k).Access(noon, token.Claims{Principal: token.Principal{Issuer: issuer, Subject: "s"}, Client: "c", ID: "j", Resource: resource, Expires: noon.Add(c.token), Task: task})
+		if err != nil {
+			t.Fatal(err)
+		}
+		v := verifier(ring(t, k))
+		who, err := v.Verify(t.Context(), noon.Add(c.end+token.Leeway-time.Second), raw, "")
+		if err != nil || !who.End().Equal(noon.Add(c.end)) {
+			t.Errorf("%+v: %v, it ends at %s", c, err, who.End())
+		}
+		if _, err := v.Verify(t.Context(), noon.Add(c.end+token.Leeway), raw, ""); err == nil {
+			t.Errorf("%+v: it is good after its end", c)
+		}
+	}
+}
+
 // What is taken once is taken again as it stands in a token, and says the same.
 func FuzzParseTask(f *testing.F) {
 	f.Add(taskText)
@@ -194,6 +220,13 @@ func FuzzParseTask(f *testing.F) {
 		}
 		c, err := verifier(ring(t, k)).Verify(t.Context(), noon, raw, "")
 		if len(raw) > 16<<10 {
+			return
+		}
+		// A task that has ended is good for nothing, whatever the token says of its own end.
+		if over := !task.Expires.IsZero() && !noon.Before(task.Expires.Add(token.Leeway)); over {
+			if !errors.As(err, &e) || e.Reason != "expired" {
+				t.Errorf("%q is over: %v", text, err)
+			}
 			return
 		}
 		if err != nil || !cmp.Equal(c.Task, task) || !c.Task.Within(task) || !task.Within(c.Task) {

@@ -140,7 +140,7 @@ func TestAttackByTheUpstream(t *testing.T) {
 				t.Errorf("%s, want %d", a.Status, c.want)
 			}
 			for _, name := range []string{"Set-Cookie", "Www-Authenticate", "Location", "Access-Control-Allow-Origin", "Access-Control-Allow-Credentials", "Content-Security-Policy", "Clear-Site-Data", "Refresh"} {
-				if v := a.Header.Get(name); v != "" {
+				if v := a.Header.Get(name); v != "" && (name != "Content-Security-Policy" || strings.Contains(v, "*")) {
 					t.Errorf("%s: %s", name, v)
 				}
 			}

@@ -44,7 +44,7 @@ func (s *server) listOf(t testing.TB, raw, revision, method, params string) *htt
 	return s.bearing(t, raw, "POST", fmt.Sprintf(`{"jsonrpc":"2.0","id":1,"method":%q,"params":%s}`, method, params), revision, "Mcp-Method", method)
 }
 
-// Nobody sees in a list what he may not use, in any revision and whatever the list comes in; and who may, sees it.
+// TR-LIST-BY-AUTH: nobody sees in a list what he may not use, in any revision and whatever the list comes in; and who may, sees it.
 func TestAttackOnLists(t *testing.T) {
 	lists := map[string]string{"tools/list": `"tools":[{"name":"secret","n":1},{"name":"sum"}]`, "prompts/list": `"prompts":[{"name":"secret"},{"name":"sum"}]`,
 		"resources/list": `"resources":[{"uri":"secret://a"},{"uri":"file://sum"}]`, "resources/templates/list": `"resourceTemplates":[{"uriTemplate":"secret://{a}"},{"uriTemplate":"file://sum{b}"}]`}
@@ -123,7 +123,7 @@ func TestAttackOnListsByAnotherWay(t *testing.T) {
 	})
 	s, alice, _ := guarded(t, up.URL)
 	call := `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"sum"}}`
-	stream := func() *http.Request { return s.bearing(t, alice, "GET", "", "2025-11-25", "Last-Event-Id", "0") }
+	stream := func() *http.Request { return s.bearing(t, alice, "GET", "", "2025-11-25") }
 	post := func(body, revision string) func() *http.Request {
 		return func() *http.Request { return s.bearing(t, alice, "POST", body, revision) }
 	}
@@ -143,7 +143,7 @@ func TestAttackOnListsByAnotherWay(t *testing.T) {
 		{"a batch", "application/json", "[" + list + `,{"jsonrpc":"2.0","id":2,"result":{}}]`, post(`[{"jsonrpc":"2.0","id":1,"method":"tools/list"},{"jsonrpc":"2.0","id":2,"method":"ping"}]`, "2025-03-26"), true},
 		{"a batch in an event", "text/event-stream", "data: [" + list + "]\n\n", stream, true},
 		{"a method that is escaped", "application/json", list, post(`{"jsonrpc":"2.0","id":1,"method":"tools\u002flist"}`, "2025-11-25"), true},
-		{"a method of another case", "application/json", list, post(`{"jsonrpc":"2.0","id":1,"method":"Tools/List"}`, "2025-11-25"), true},
+		{"a method of another case", "application/json", list, post(`{"jsonrpc":"2.0","id":1,"method":"Tools/List"}`, "2025-11-25"), false},
 		{"an id that is escaped", "application/json", list, post(`{"jsonrpc":"2.0","id":"\u0031","method":"tools/list"}`, "2025-11-25"), true},
 		{"tools twice", "application/json", strings.Replace(list, `"tools"`, `"tools":[],"tools"`, 1), post(`{"jsonrpc":"2.0","id":1,"method":"tools/list"}`, "2025-11-25"), false},
 		{"tools of another case", "text/event-stream", "data: " + strings.Replace(list, `"tools"`, `"Tools"`, 1) + "\n\n", stream, false},

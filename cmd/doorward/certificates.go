@@ -1,19 +1,25 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/json"
 	"errors"
+	"io"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"golang.org/x/crypto/acme"
 	"golang.org/x/crypto/acme/autocert"
+	"golang.org/x/time/rate"
 
 	"github.com/doorward-mcp/doorward/config"
 	"github.com/doorward-mcp/doorward/seal"
@@ -24,14 +30,16 @@ type certificates struct {
 	files   config.TLS
 	now     atomic.Pointer[tls.Certificate]
 	manager *autocert.Manager // nil: the certificate comes from files
+	log     *slog.Logger
+	said    *rate.Limiter // of what is logged: everybody can ask
 }
 
 // openCertificates reads the files, or prepares to ask the authority; nil: the listener speaks plain HTTP.
-func openCertificates(c config.Config, box *seal.Box) (*certificates, error) {
+func openCertificates(c config.Config, box *seal.Box, log *slog.Logger) (*certificates, error) {
 	if c.TLS == nil {
 		return nil, nil
 	}
-	all := &certificates{files: *c.TLS}
+	all := &certificates{files: *c.TLS, log: log, said: rate.NewLimiter(rate.Every(10*time.Second), 1)}
 	if c.TLS.ACME == nil {
 		next, err := all.read()
 		all.now.Store(next)
@@ -52,7 +60,8 @@ func openCertificates(c config.Config, box *seal.Box) (*certificates, error) {
 
 // authorityClient speaks to an authority; its directory may have a certificate of its operator's own.
 func authorityClient(a config.ACME) (*acme.Client, error) {
-	client := &acme.Client{DirectoryURL: a.Directory, UserAgent: "doorward"}
+	transport := &http.Transport{Proxy: http.ProxyFromEnvironment}
+	client := &acme.Client{DirectoryURL: a.Directory, UserAgent: "doorward", HTTPClient: &http.Client{Timeout: time.Minute, Transport: &orders{base: transport, places: map[string]string{}}}}
 	if a.Authority == "" {
 		return client, nil
 	}
@@ -64,7 +73,7 @@ func authorityClient(a config.ACME) (*acme.Client, error) {
 	if !pool.AppendCertsFromPEM(pem) {
 		return nil, usage("%s holds no certificate", a.Authority)
 	}
-	client.HTTPClient = &http.Client{Timeout: time.Minute, Transport: &http.Transport{Proxy: http.ProxyFromEnvironment, TLSClientConfig: &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}}}
+	transport.TLSClientConfig = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
 	return client, nil
 }
 
@@ -81,10 +90,20 @@ func (c *certificates) config() *tls.Config {
 	if c.manager != nil {
 		t := c.manager.TLSConfig()
 		t.MinVersion = tls.VersionTLS12
+		t.GetCertificate = c.asked
 		return t
 	}
 	return &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"},
 		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return c.now.Load(), nil }}
+}
+
+// asked is the authority's certificate. Why there is none is said: whoever asks learns nothing of it.
+func (c *certificates) asked(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+	certificate, err := c.manager.GetCertificate(hello)
+	if err != nil && c.manager.HostPolicy(hello.Context(), hello.ServerName) == nil && c.said.Allow() {
+		c.log.Warn("there is no certificate yet", "name", hello.ServerName, "error", err)
+	}
+	return certificate, err
 }
 
 // reload makes reload take new certificate files with it, or none of both.
@@ -131,4 +150,41 @@ func (s sealedCache) Put(ctx context.Context, name string, plain []byte) error {
 		return err
 	}
 	return s.Cache.Put(ctx, name, sealed)
+}
+
+// orders says where an order lies when it is finalized, as the client library wants it said. RFC 8555 §7.4 shows that header
+// and does not require it, and not every authority sends it.
+type orders struct {
+	base http.RoundTripper
+
+	mu     sync.Mutex
+	places map[string]string // :: finalize address → the order's
+}
+
+// RoundTrip is an http.RoundTripper's.
+func (o *orders) RoundTrip(r *http.Request) (*http.Response, error) {
+	res, err := o.base.RoundTrip(r)
+	if err != nil || r.Method != http.MethodPost || res.StatusCode >= 300 {
+		return res, err
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if place, ok := o.places[r.URL.String()]; ok {
+		if res.Header.Get("Location") == "" {
+			res.Header.Set("Location", place)
+		}
+		return res, nil
+	}
+	if place := res.Header.Get("Location"); place != "" {
+		body, err := io.ReadAll(io.LimitReader(res.Body, 1<<20))
+		if err := errors.Join(err, res.Body.Close()); err != nil {
+			return nil, err
+		}
+		res.Body = io.NopCloser(bytes.NewReader(body))
+		var order struct{ Finalize string }
+		if json.Unmarshal(body, &order) == nil && order.Finalize != "" {
+			o.places[order.Finalize] = place
+		}
+	}
+	return res, nil
 }

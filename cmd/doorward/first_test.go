@@ -7,6 +7,7 @@ import (
 )
 
 // The main job end to end: a new user's first protected call.
+// GEN-HTTP-CONFORM, RS-LOCAL-STDIO: a server on this machine is reached by whoever has a token, and by nobody else.
 func TestAFirstProtectedCall(t *testing.T) {
 	s := protect(t)
 	if a := s.call("", "whoami", "{}"); a.StatusCode != http.StatusUnauthorized {

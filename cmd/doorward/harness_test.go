@@ -33,6 +33,7 @@ func TestMain(m *testing.M) {
 		"upstream":    upstreamMain,
 		"tofile":      toFile,
 		"stdioserver": stdioServerMain,
+		"echoserver":  echoMain,
 	})
 }
 

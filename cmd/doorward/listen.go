@@ -21,7 +21,7 @@ func listen(c config.Config, certificates *certificates) ([]net.Listener, error)
 		l, err := net.Listen("tcp", address)
 		switch {
 		case err == nil:
-			all = append(all, wrap(l))
+			all = append(all, wrap(pacedListener{l}))
 		case errors.Is(err, syscall.EADDRINUSE):
 			closeAll(all)
 			return nil, usage("%s is taken by another program: end that one, or give --listen another port", address)

@@ -52,6 +52,13 @@ func TestOperations(t *testing.T) {
 	})
 	s, operations := operated(t, up.URL, "")
 	_, got := s.connect()
+	for host, status := range map[string]int{"evil.example": 421, "evil.example:9090": 421, "127.0.0.1.evil.example": 421, "localhost": 200, "[::1]:9090": 200, "127.0.0.1": 200} {
+		r := request(t, "GET", operations+"/metrics", "")
+		r.Host = host // a page that has bound its name to this address
+		if a := do(t, http.DefaultClient, r); a.StatusCode != status {
+			t.Errorf("metrics for %s: %s", host, a.Status)
+		}
+	}
 	for i := range 20 { // names that a caller chooses are no labels
 		if a := s.call(got.Access, fmt.Sprintf("made-up-%d", i), "{}"); a.StatusCode != 200 {
 			t.Fatalf("%s %s", a.Status, a.body)

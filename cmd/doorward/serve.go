@@ -67,7 +67,7 @@ func serve(ctx context.Context, io streams, c config.Config, changes *watcher) (
 	if err != nil {
 		return failed{exitUsage, err}
 	}
-	shown, err := openCertificates(c, box)
+	shown, err := openCertificates(c, box, slog.New(slog.NewTextHandler(io.err, nil)))
 	if err != nil {
 		return err
 	}
@@ -222,6 +222,7 @@ func serveHTTP(ctx context.Context, io streams, c config.Config, in *doorward.In
 		go look(running, slog.New(slog.NewTextHandler(io.err, nil)), in)
 	}
 	w, err := in.Welcome(ctx)
+	debug.FreeOSMemory() // what the first password took, and what the start left behind: at rest nothing would give it back
 	if err == nil {
 		err = welcome(ctx, io, c, w)
 	}

@@ -26,6 +26,7 @@ func stdioServerMain() {
 		claims, err := base64.RawURLEncoding.DecodeString(parts[1])
 		return said(string(claims)), nil, err
 	})
+	badTools(s)
 	if err := s.Run(context.Background(), &mcp.StdioTransport{}); err != nil {
 		os.Exit(1)
 	}

@@ -35,8 +35,8 @@ func (s *server) calling(t testing.TB, token, revision string) *http.Request {
 }
 
 const (
-	progress = "event: message\nid: 1\ndata: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/progress\",\"params\":{\"progressToken\":1,\"progress\":1}}\n\n"
-	result   = "event: message\nid: 2\ndata: {\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{\"content\":[]}}\n\n"
+	progress = "event: message\ndata: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/progress\",\"params\":{\"progressToken\":1,\"progress\":1}}\n\n"
+	result   = "event: message\ndata: {\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{\"content\":[]}}\n\n"
 )
 
 // flushed writes and sends on.
@@ -84,7 +84,7 @@ func TestEventsArriveAsTheyAreSent(t *testing.T) {
 	run("a stream", s.bearing(t, got.Access, "GET", "", "2025-11-25"))
 }
 
-// TR-CANCEL: a client that goes away cancels in 2026-07-28; in older revisions its call goes on.
+// TR-CANCEL-ON-CLOSE, TR-SSE-DISCONNECT-NOT-CANCEL: a client that goes away cancels in 2026-07-28; in older revisions its call goes on.
 func TestAClientThatGoesAway(t *testing.T) {
 	began, gone, finish := make(chan struct{}), make(chan bool), make(chan struct{})
 	up := answering(t, func(w http.ResponseWriter, r *http.Request) {

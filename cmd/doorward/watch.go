@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"slices"
 	"time"
 
 	"github.com/doorward-mcp/doorward/config"
@@ -52,9 +53,21 @@ func (w *watcher) watch(ctx context.Context, now config.Config, reload func(cont
 			w.log.ErrorContext(ctx, "the configuration stays as it was", "file", w.path, "error", err)
 			continue
 		}
-		now, seen = next, w.sum(next)
+		if !slices.Equal(now.Files(), next.Files()) { // what was looked at before it was read were other files
+			seen = w.settled(next)
+		}
+		now = next
 		w.log.InfoContext(ctx, "the configuration is in use", "file", w.path, "digest", next.Digest())
 	}
+}
+
+// settled is the sum of what c was read from; the zero sum, which nothing has, if that has changed since.
+func (w *watcher) settled(c config.Config) (sum [sha256.Size]byte) {
+	sum = w.sum(c)
+	if again, err := w.read(); err != nil || again.Digest() != c.Digest() {
+		return [sha256.Size]byte{}
+	}
+	return sum
 }
 
 // sum is over the file and those that it refers to. One that cannot be read counts as empty: reading it says why.

@@ -94,22 +94,29 @@ func median(all []figures) figures {
 	return figures{of(func(f figures) float64 { return f.perSecond }), of(func(f figures) float64 { return f.p50 }), of(func(f figures) float64 { return f.p99 }), of(func(f figures) float64 { return f.cpu })}
 }
 
+// loaded is what is loaded, and what came of it.
+type loaded struct {
+	name, address string
+	p             *process
+	figures       []figures
+}
+
 // calls compares the gateway with the upstream itself and with plain reverse proxies.
 func (h *house) calls(_ context.Context, o options) error {
-	type target struct {
-		name, address string
-		p             *process
-		figures       []figures
-	}
-	targets := []*target{{name: "direct", address: "http://" + h.upstream + "/mcp"}}
-	for _, kind := range []string{"stock", "raised"} {
+	targets := []*loaded{{name: "direct", address: "http://" + h.upstream + "/mcp"}}
+	for _, kind := range []string{"stock", "raised", "tuned"} {
 		address, err := h.start("proxy", "http://"+h.upstream+"/mcp", kind)
 		if err != nil {
 			return err
 		}
-		targets = append(targets, &target{name: "ReverseProxy, " + kind, address: "http://" + address + "/", p: h.processes[len(h.processes)-1]})
+		targets = append(targets, &loaded{name: "ReverseProxy, " + kind, address: "http://" + address + "/", p: h.processes[len(h.processes)-1]})
 	}
-	targets = append(targets, &target{name: "doorward", address: h.doorward.Resource, p: h.doorward.process})
+	others, err := h.others()
+	if err != nil {
+		return err
+	}
+	targets = append(targets, others...)
+	targets = append(targets, &loaded{name: "doorward", address: h.doorward.Resource, p: h.doorward.process})
 	for range o.rounds {
 		for _, t := range targets {
 			f, err := load(t.p, o.connections, o.each, func(c *http.Client, _ int) error {

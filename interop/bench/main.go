@@ -23,6 +23,9 @@ func main() {
 		log.Fatal(serveUpstream(os.Args[2]))
 	}
 	if len(os.Args) > 4 && os.Args[1] == "proxy" {
+		if os.Args[4] == "tuned" {
+			log.Fatal(serveTuned(os.Args[2], os.Args[3]))
+		}
 		log.Fatal(serveProxy(os.Args[2], os.Args[3], os.Args[4] == "raised"))
 	}
 	o := options{}
