@@ -230,7 +230,7 @@ func (a *answer) flushed() error {
 }
 
 func (a *answer) lost() error {
-	if a.call.Message.Revision.ClosingCancels() || opensStream(a.call) {
+	if a.call.Message.Revision.ClosingCancels() || a.call.OpensStream() {
 		a.canceled(errGone)
 		return errGone
 	}

@@ -24,7 +24,7 @@ var (
 // to pack what they send; some do.
 func (f *filter) open(res *http.Response) error {
 	stream := streams(res)
-	if !stream && !f.lists() && !(opensStream(f.call) && res.StatusCode < http.StatusMultipleChoices) {
+	if !stream && !f.lists() && !(f.call.OpensStream() && res.StatusCode < http.StatusMultipleChoices) {
 		return nil
 	}
 	if err := f.openBody(res, stream); err != nil {

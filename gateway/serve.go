@@ -27,7 +27,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) error {
 	}
 	life, end := s.lifetime(r.Context(), call)
 	defer end(nil)
-	defer s.attend(life, call, end)()
+	defer s.guard.Attend(life, call, end)()
 	life, span := s.trace(life, r, call)
 	var rest *answer
 	_, err = s.c.Log.Do(r.Context(), call.Record(), func(_ context.Context, in audit.Intent) (out audit.Outcome, err error) {
@@ -59,11 +59,11 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) error {
 // answered is the upstream's answer, of which nothing has reached the client. With an error there is none, and out says why.
 func (s *Server) answered(life context.Context, w http.ResponseWriter, r *http.Request, call guard.Call, end context.CancelCauseFunc) (a *answer, out audit.Outcome, err error) {
 	res, err := s.ask(life, r, call)
-	if errors.Is(context.Cause(life), errRevoked) {
+	if errors.Is(context.Cause(life), guard.ErrRevoked) {
 		if err == nil {
 			_ = res.Body.Close()
 		}
-		return nil, cut(out, errRevoked), s.guard.TakenBack(r)
+		return nil, cut(out, guard.ErrRevoked), s.guard.TakenBack(r)
 	}
 	if err != nil {
 		return nil, failed(err), err
@@ -76,8 +76,8 @@ func (s *Server) answered(life context.Context, w http.ResponseWriter, r *http.R
 	}
 	a = s.answer(life, w, call, res, end)
 	if err := a.open(res); err != nil {
-		if errors.Is(context.Cause(life), errRevoked) {
-			return nil, cut(out, errRevoked), s.guard.TakenBack(r)
+		if errors.Is(context.Cause(life), guard.ErrRevoked) {
+			return nil, cut(out, guard.ErrRevoked), s.guard.TakenBack(r)
 		}
 		return nil, audit.Outcome{Result: "upstream", Reason: codeList}, err
 	}

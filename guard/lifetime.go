@@ -9,37 +9,43 @@ import (
 	"github.com/doorward-mcp/doorward/token"
 )
 
-// Why the context of a call ends before its answer does: context.Cause tells.
+// Why a call ends before its answer does: the cause of its context's end.
 var (
-	errExpired = errors.New("the token expired")
-	errRevoked = errors.New("the token was taken back")
+	ErrExpired = errors.New("the token expired")
+	ErrRevoked = errors.New("the token was taken back")
 )
 
 // soon is when a call begins to last, and is worth a goroutine: well within the second in which a token that is taken back
 // must be of no use.
 const soon = 250 * time.Millisecond
 
-// lifetime is the context of a call: it ends when its token is taken back, and that of a stream which the client opened when
-// it expires, too, for a stream may last for days. A call that is answered once may finish. stop must be called.
+// lifetime is the context of a call under Protect. stop must be called.
 func (g *Guard) lifetime(ctx context.Context, c Call) (life context.Context, stop func()) {
-	stream := c.opensStream()
-	if g.c.Revocations == nil && !stream {
+	if g.c.Revocations == nil && !c.OpensStream() {
 		return ctx, func() {}
 	}
 	life, end := context.WithCancelCause(ctx)
-	var timers []*time.Timer
-	if stream {
-		left := c.Caller.End().Add(token.Leeway).Sub(c.Request.Now)
-		timers = append(timers, time.AfterFunc(left, func() { end(errExpired) }))
+	leave := g.Attend(life, c, end)
+	return life, func() { leave(); end(context.Canceled) }
+}
+
+// Attend watches over an admitted call: it ends life with ErrRevoked when the token is taken back, and that of a stream which the
+// client opened with ErrExpired when the token expires, for the token was good when it began and a stream may last for days.
+// The specification is silent here. A call that is answered once may finish when its token expires. stop must be called.
+func (g *Guard) Attend(life context.Context, c Call, end context.CancelCauseFunc) (stop func()) {
+	var expiry, news *time.Timer
+	if c.OpensStream() {
+		expiry = time.AfterFunc(c.Caller.End().Add(token.Leeway).Sub(c.Request.Now), func() { end(ErrExpired) })
 	}
 	if g.c.Revocations != nil {
-		timers = append(timers, time.AfterFunc(soon, func() { g.watch(life, c, end) }))
+		news = time.AfterFunc(soon, func() { g.watch(life, c, end) })
 	}
-	return life, func() {
-		for _, t := range timers {
-			t.Stop()
+	return func() {
+		for _, t := range [...]*time.Timer{expiry, news} {
+			if t != nil {
+				t.Stop()
+			}
 		}
-		end(context.Canceled)
 	}
 }
 
@@ -48,7 +54,7 @@ func (g *Guard) watch(life context.Context, c Call, end context.CancelCauseFunc)
 	for {
 		changed := g.c.Revocations.Changed() // before the look: what changes in between is not missed
 		if g.c.Revocations.Revoked(c.Caller) {
-			end(errRevoked)
+			end(ErrRevoked)
 			return
 		}
 		select {
@@ -59,7 +65,8 @@ func (g *Guard) watch(life context.Context, c Call, end context.CancelCauseFunc)
 	}
 }
 
-func (c Call) opensStream() bool {
+// OpensStream reports whether the call opens a stream for what the server has to say by itself.
+func (c Call) OpensStream() bool {
 	for _, op := range c.Message.Operations {
 		if op.Kind == mcp.KindStream || op.Method == "subscriptions/listen" {
 			return true

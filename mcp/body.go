@@ -193,22 +193,33 @@ func (w *walker) name(known ...string) (string, *Error) {
 	if err != nil {
 		return "", err
 	}
+	name, like := oneOf(raw, known)
+	if like != "" {
+		said, _ := text(raw)
+		return "", refuse(400, InvalidRequest, "the name %q differs from %q only by case", said, like)
+	}
+	return name, nil
+}
+
+// oneOf is which of the known names a member has, however it is escaped; empty: none. like is one from which it differs only
+// by case.
+func oneOf(raw jsontext.Value, known []string) (name, like string) {
 	quoted := raw[1 : len(raw)-1]
 	for _, k := range known {
 		if string(quoted) == k {
-			return k, nil
+			return k, ""
 		}
 	}
-	name, _ := text(raw)
+	said, _ := text(raw)
 	for _, k := range known {
-		if name == k {
-			return k, nil
+		if said == k {
+			return k, ""
 		}
-		if strings.EqualFold(name, k) {
-			return "", refuse(400, InvalidRequest, "the name %q differs from %q only by case", name, k)
+		if strings.EqualFold(said, k) {
+			return "", k
 		}
 	}
-	return "", nil
+	return "", ""
 }
 
 // text returns a JSON string's value.

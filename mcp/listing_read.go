@@ -3,7 +3,6 @@ package mcp
 import (
 	"errors"
 	"io"
-	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -282,9 +281,9 @@ func (r *listReader) membersAt(begin func(open int), each func(name string) erro
 		if err != nil {
 			return errListJSON
 		}
-		name, err := oneOf(raw, known)
-		if err != nil {
-			return err
+		name, like := oneOf(raw, known)
+		if like != "" {
+			return errListCase
 		}
 		if err := each(name); err != nil {
 			return err
@@ -294,25 +293,6 @@ func (r *listReader) membersAt(begin func(open int), each func(name string) erro
 		return errListJSON
 	}
 	return nil
-}
-
-func oneOf(raw jsontext.Value, known []string) (string, error) {
-	quoted := raw[1 : len(raw)-1]
-	for _, k := range known {
-		if string(quoted) == k {
-			return k, nil
-		}
-	}
-	name, _ := text(raw)
-	for _, k := range known {
-		if name == k {
-			return k, nil
-		}
-		if strings.EqualFold(name, k) {
-			return "", errListCase
-		}
-	}
-	return "", nil
 }
 
 // elements walks an array.

@@ -65,16 +65,25 @@ func authorityClient(a config.ACME) (*acme.Client, error) {
 	if a.Authority == "" {
 		return client, nil
 	}
-	pem, err := os.ReadFile(a.Authority)
+	pool, err := authorities("tls.acme.authority", a.Authority)
 	if err != nil {
-		return nil, usage("reading tls.acme.authority: %w", err)
-	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(pem) {
-		return nil, usage("%s holds no certificate", a.Authority)
+		return nil, err
 	}
 	transport.TLSClientConfig = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
 	return client, nil
+}
+
+// authorities are the certificates in a file that a member of the configuration names.
+func authorities(member, path string) (*x509.CertPool, error) {
+	pem, err := os.ReadFile(path)
+	if err != nil {
+		return nil, usage("reading %s: %w", member, err)
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, usage("%s: %s holds no certificate", member, path)
+	}
+	return pool, nil
 }
 
 // read is the certificate in the files.

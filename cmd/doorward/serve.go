@@ -181,15 +181,7 @@ func loopbackAuthority(c config.Config) (*x509.CertPool, error) {
 	if c.InsecureLoopbackDocuments == "" {
 		return nil, nil
 	}
-	pem, err := os.ReadFile(c.InsecureLoopbackDocuments)
-	if err != nil {
-		return nil, usage("reading the authority for loopback documents: %w", err)
-	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(pem) {
-		return nil, usage("%s holds no certificate", c.InsecureLoopbackDocuments)
-	}
-	return pool, nil
+	return authorities("insecure_loopback_documents", c.InsecureLoopbackDocuments)
 }
 
 // look says what an outsider would get wrong.
