@@ -80,9 +80,18 @@ func (s *Server) ownTasks(c guard.Call) error {
 		}
 		for _, item := range about {
 			if item.Kind == mcp.ItemTask && !s.c.Tasks.of(c, item.Name) {
-				return &mcp.Error{Status: http.StatusForbidden, Code: mcp.InvalidParams, Message: "there is no such task", ID: op.ID}
+				return noTask(c, op)
 			}
 		}
 	}
 	return nil
+}
+
+// noTask is the answer to a call about a task that is not the caller's. A method that 2026-07-28 has no more (SEP-2663) is
+// unknown whatever it is about.
+func noTask(c guard.Call, op mcp.Operation) error {
+	if op.Method == "tasks/result" && c.Message.Revision == mcp.V20260728 {
+		return &mcp.Error{Status: http.StatusNotFound, Code: mcp.MethodNotFound, Message: "revision " + string(c.Message.Revision) + " has no method tasks/result", ID: op.ID}
+	}
+	return &mcp.Error{Status: http.StatusForbidden, Code: mcp.InvalidParams, Message: "there is no such task", ID: op.ID}
 }

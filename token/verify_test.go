@@ -8,6 +8,7 @@ import (
 	"crypto/rsa"
 	"encoding/json"
 	"errors"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -279,4 +280,73 @@ func FuzzVerify(f *testing.F) {
 			reasonOf(t, err)
 		}
 	})
+}
+
+// What verifying costs: a token that was seen before, and one that was not.
+func BenchmarkVerify(b *testing.B) {
+	k, rsaKey := key(b), rsaPair(b)
+	for name, c := range map[string]struct {
+		sign any
+		alg  jose.SignatureAlgorithm
+		pub  any
+	}{"ES256": {k.Private, jose.ES256, k.Private.Public()}, "RS256": {rsaKey, jose.RS256, rsaKey.Public()}} {
+		keys := func(context.Context, time.Time, string) (jose.JSONWebKey, error) {
+			return jose.JSONWebKey{Key: c.pub, KeyID: "k", Algorithm: string(c.alg)}, nil
+		}
+		raw := make([]string, 2000)
+		signer, err := jose.NewSigner(jose.SigningKey{Algorithm: c.alg, Key: jose.JSONWebKey{Key: c.sign, KeyID: "k"}}, (&jose.SignerOptions{}).WithType("at+jwt"))
+		if err != nil {
+			b.Fatal(err)
+		}
+		for i := range raw {
+			claims := good()
+			claims["jti"] = strconv.Itoa(i)
+			text, err := json.Marshal(claims)
+			if err != nil {
+				b.Fatal(err)
+			}
+			signed, err := signer.Sign(text)
+			if err != nil {
+				b.Fatal(err)
+			}
+			if raw[i], err = signed.CompactSerialize(); err != nil {
+				b.Fatal(err)
+			}
+		}
+		fresh := func() *token.Verifier {
+			return token.NewVerifier(token.Issuer{URL: issuer, Keys: keys, Audiences: []string{resource}})
+		}
+		verify := func(b *testing.B, v *token.Verifier, raw string) {
+			if _, err := v.Verify(b.Context(), noon, raw, ""); err != nil {
+				b.Fatal(err)
+			}
+		}
+		b.Run(name+"/kept", func(b *testing.B) {
+			v := fresh()
+			b.ReportAllocs()
+			for b.Loop() {
+				verify(b, v, raw[0])
+			}
+		})
+		b.Run(name+"/cold", func(b *testing.B) {
+			v, n := fresh(), 0
+			b.ReportAllocs()
+			for b.Loop() {
+				if n == len(raw) {
+					v, n = fresh(), 0
+				}
+				verify(b, v, raw[n])
+				n++
+			}
+		})
+	}
+}
+
+func rsaPair(t testing.TB) *rsa.PrivateKey {
+	t.Helper()
+	k, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return k
 }

@@ -171,10 +171,12 @@ func (d *door) token(c *http.Client, form url.Values) (access, refresh string, e
 }
 
 // call makes one call and returns its answer.
-func (d *door) call(c *http.Client) ([]byte, error) { return call(c, d.Resource, d.access) }
+func (d *door) call(c *http.Client) ([]byte, error) {
+	return call(c, d.Resource, d.access, callBody(512))
+}
 
-func call(c *http.Client, address, token string) ([]byte, error) {
-	r, err := http.NewRequest(http.MethodPost, address, bytes.NewReader(callBody))
+func call(c *http.Client, address, token string, body []byte) ([]byte, error) {
+	r, err := http.NewRequest(http.MethodPost, address, bytes.NewReader(body))
 	if err != nil {
 		return nil, err
 	}

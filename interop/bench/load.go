@@ -101,26 +101,40 @@ type loaded struct {
 	figures       []figures
 }
 
-// calls compares the gateway with the upstream itself and with plain reverse proxies.
+// calls compares the gateway with the upstream itself and with plain reverse proxies: small calls, large ones, and streams.
 func (h *house) calls(_ context.Context, o options) error {
-	targets := []*loaded{{name: "direct", address: "http://" + h.upstream + "/mcp"}}
+	for _, c := range []struct {
+		title, path string
+		d           *door
+		body        []byte
+	}{{"512-byte call", "/mcp", h.doorward, callBody(512)}, {"64-KB call", "/mcp", h.doorward, callBody(64 << 10)}, {"SSE answer", "/sse", h.streaming, callBody(512)}} {
+		if err := h.compare(o, c.title, c.path, c.d, c.body); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// compare loads Doorward, the upstream behind it and the baselines before that with the same call.
+func (h *house) compare(o options, title, path string, d *door, body []byte) error {
+	targets := []*loaded{{name: "direct", address: "http://" + h.upstream + path}}
 	for _, kind := range []string{"stock", "raised", "tuned"} {
-		address, err := h.start("proxy", "http://"+h.upstream+"/mcp", kind)
+		address, err := h.start("proxy", "http://"+h.upstream+path, kind)
 		if err != nil {
 			return err
 		}
 		targets = append(targets, &loaded{name: "ReverseProxy, " + kind, address: "http://" + address + "/", p: h.processes[len(h.processes)-1]})
 	}
-	others, err := h.others()
+	others, err := h.others(path, d)
 	if err != nil {
 		return err
 	}
 	targets = append(targets, others...)
-	targets = append(targets, &loaded{name: "doorward", address: h.doorward.Resource, p: h.doorward.process})
+	targets = append(targets, &loaded{name: "doorward", address: d.Resource, p: d.process})
 	for range o.rounds {
 		for _, t := range targets {
 			f, err := load(t.p, o.connections, o.each, func(c *http.Client, _ int) error {
-				_, err := call(c, t.address, h.doorward.access)
+				_, err := call(c, t.address, d.access, body)
 				return err
 			})
 			if err != nil {
@@ -129,7 +143,7 @@ func (h *house) calls(_ context.Context, o options) error {
 			t.figures = append(t.figures, f)
 		}
 	}
-	fmt.Printf("%-22s %10s %8s %8s %12s %10s %10s\n", "512-byte call", "req/s", "p50 us", "p99 us", "CPU ms/1000", "x direct", "CPU ratio")
+	fmt.Printf("%-22s %10s %8s %8s %12s %10s %10s\n", title, "req/s", "p50 us", "p99 us", "CPU ms/1000", "x direct", "CPU ratio")
 	direct, raised := median(targets[0].figures), median(targets[2].figures)
 	for _, t := range targets {
 		f := median(t.figures)

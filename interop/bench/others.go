@@ -38,11 +38,11 @@ func (p *pieces) Get() []byte  { return *p.pool.Get().(*[]byte) }
 func (p *pieces) Put(b []byte) { p.pool.Put(&b) }
 
 // others are proxies that are no Go programs, as Debian has them. One that is not installed is left out, and said.
-func (h *house) others() (all []*loaded, err error) {
+func (h *house) others(path string, d *door) (all []*loaded, err error) {
 	for _, o := range []struct {
 		name, program, file string
 		args                []string
-		text                func(address string) (string, error)
+		text                func(address string, d *door) (string, error)
 	}{
 		{"nginx, no check", "nginx", "nginx.conf", []string{"-p", h.dir, "-e", "stderr", "-c"}, h.nginx},
 		{"haproxy, jwt_verify", "haproxy", "haproxy.cfg", []string{"-db", "-f"}, h.haproxy},
@@ -56,7 +56,7 @@ func (h *house) others() (all []*loaded, err error) {
 		if err != nil {
 			return nil, err
 		}
-		text, err := o.text(address)
+		text, err := o.text(address, d)
 		if err != nil {
 			return nil, err
 		}
@@ -72,13 +72,13 @@ func (h *house) others() (all []*loaded, err error) {
 		if err := awaitPort(address); err != nil {
 			return nil, err
 		}
-		all = append(all, &loaded{name: o.name, address: "http://" + address + "/mcp", p: p})
+		all = append(all, &loaded{name: o.name, address: "http://" + address + path, p: p})
 	}
 	return all, nil
 }
 
 // nginx is one process, so that its CPU is counted, which writes a line for each request.
-func (h *house) nginx(address string) (string, error) {
+func (h *house) nginx(address string, _ *door) (string, error) {
 	return fmt.Sprintf(`daemon off; master_process off; worker_rlimit_nofile 4096; pid %[1]s/nginx.pid;
 events { worker_connections 2048; }
 http {
@@ -90,8 +90,8 @@ http {
 }
 
 // haproxy verifies the token's signature and its audience, and writes no log.
-func (h *house) haproxy(address string) (string, error) {
-	res, err := http.Get(h.doorward.Issuer + "/jwks")
+func (h *house) haproxy(address string, d *door) (string, error) {
+	res, err := http.Get(d.Issuer + "/jwks")
 	if err != nil {
 		return "", err
 	}
@@ -109,6 +109,7 @@ func (h *house) haproxy(address string) (string, error) {
 		return "", err
 	}
 	return fmt.Sprintf(`global
+  tune.bufsize 131072
   nbthread 2
 defaults
   mode http
@@ -128,5 +129,5 @@ frontend in
 backend mcp
   http-reuse always
   server one %s
-`, address, h.doorward.Resource, key, h.upstream), nil
+`, address, d.Resource, key, h.upstream), nil
 }

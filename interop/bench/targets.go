@@ -16,12 +16,12 @@ import (
 	"time"
 )
 
-// callBody is a tools/call of 512 bytes.
-var callBody = func() []byte {
+// callBody is a tools/call of so many bytes.
+func callBody(size int) []byte {
 	head := `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"search","arguments":{"query":"`
 	tail := `"},"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientInfo":{"name":"bench","version":"1"},"io.modelcontextprotocol/clientCapabilities":{}}}}`
-	return []byte(head + strings.Repeat("x", 512-len(head)-len(tail)) + tail)
-}()
+	return []byte(head + strings.Repeat("x", size-len(head)-len(tail)) + tail)
+}
 
 func callHeader(h http.Header, token string) {
 	for name, value := range map[string]string{"Content-Type": "application/json", "Accept": "application/json, text/event-stream",

@@ -18,7 +18,7 @@ const program = process.env.DOORWARD || join(dirname(fileURLToPath(import.meta.u
 // gives what the line on standard output says: resource, issuer, username, password, sign_in_link, data.
 export async function protect(t, ...upstream) {
   const data = mkdtempSync(join(tmpdir(), 'doorward-'));
-  return start(t, data, ['--listen', `127.0.0.1:${await freePort()}`, '--data', data, ...upstream]);
+  return start(t, data, 'protect', ['--listen', `127.0.0.1:${await freePort()}`, '--data', data, ...upstream]);
 }
 
 // configured starts it with a configuration file: $PORT in the text is a free port, $DIR a fresh directory, and other names
@@ -27,11 +27,11 @@ export async function configured(t, text, given = {}) {
   const dir = mkdtempSync(join(tmpdir(), 'doorward-'));
   const values = { PORT: await freePort(), DIR: dir, ...given };
   writeFileSync(join(dir, 'doorward.yaml'), text.replace(/\$([A-Z]+)/g, (_, name) => values[name]));
-  return start(t, dir, ['--config', join(dir, 'doorward.yaml')]);
+  return start(t, dir, 'serve', ['--config', join(dir, 'doorward.yaml')]);
 }
 
-async function start(t, dir, args) {
-  const child = spawn(program, ['protect', '--output', 'json', ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+async function start(t, dir, verb, args) {
+  const child = spawn(program, [verb, '--output', 'json', ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
   let said = '';
   child.stderr.on('data', (d) => (said += d));
   const ended = once(child, 'exit');
@@ -42,7 +42,7 @@ async function start(t, dir, args) {
   });
   const line = once(createInterface(child.stdout), 'line');
   const first = await Promise.race([line, ended.then(() => null)]);
-  if (first === null) throw new Error(`doorward protect ended; it wrote:\n${said}`);
+  if (first === null) throw new Error(`doorward ${verb} ended; it wrote:\n${said}`);
   return JSON.parse(first[0]);
 }
 
