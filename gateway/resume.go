@@ -3,7 +3,6 @@ package gateway
 import (
 	"bytes"
 	"encoding/base64"
-	"encoding/json"
 	"net/http"
 
 	"github.com/doorward-mcp/doorward/guard"
@@ -16,15 +15,6 @@ const lastEventHeader = "Last-Event-Id"
 // upstream looks for it in the session, whose id is the caller's alone. An upstream without sessions knows one caller, us: an
 // id that anybody else saw or guessed would have it send again what was for somebody else. So there the client gets each id
 // sealed for itself.
-
-// eventsOf is what an event's id belongs to.
-func eventsOf(c guard.Call) []byte {
-	b, err := json.Marshal([]string{"doorward/events", c.Server, c.Caller.Issuer, c.Caller.Subject, c.Caller.Client})
-	if err != nil {
-		panic("gateway: a list of strings cannot fail to encode: " + err.Error())
-	}
-	return b
-}
 
 // resume puts the id after which the client wants to go on into what is sent. An id that is not its own is refused, and one
 // where no stream can go on is left out.
@@ -39,7 +29,7 @@ func (s *Server) resume(to http.Header, c guard.Call) error {
 	}
 	sealed, err := base64.RawURLEncoding.DecodeString(given[0])
 	if err == nil {
-		sealed, err = s.c.Box.Open(sealed, eventsOf(c))
+		sealed, err = s.c.Box.Open(sealed, belongs(ofEvents, c))
 	}
 	if err != nil || len(given) != 1 {
 		return &mcp.Error{Status: http.StatusBadRequest, Code: mcp.InvalidRequest, Message: "there is no such event: open a stream without Last-Event-ID", ID: firstID(c)}
@@ -79,7 +69,7 @@ func (f *filter) sealedLine(line []byte) []byte {
 	if string(name) != "id" || len(value) == 0 || bytes.IndexByte(value, 0) >= 0 {
 		return line
 	}
-	id, err := f.s.c.Box.Seal(value, eventsOf(f.call))
+	id, err := f.s.c.Box.Seal(value, belongs(ofEvents, f.call))
 	if err != nil { // an id is for going on after a break: without one, nothing goes on
 		return []byte("id")
 	}

@@ -23,7 +23,7 @@ func (s *Server) sealSession(r *http.Request, c guard.Call, id string) (string, 
 	if id == c.Message.Session {
 		return r.Header.Get(sessionHeader), nil
 	}
-	sealed, err := s.c.Box.Seal([]byte(id), sessionOf(c))
+	sealed, err := s.c.Box.Seal([]byte(id), belongs(ofSession, c))
 	return base64.RawURLEncoding.EncodeToString(sealed), err
 }
 
@@ -35,22 +35,13 @@ func (s *Server) openSession(c guard.Call) (guard.Call, error) {
 	}
 	sealed, err := base64.RawURLEncoding.DecodeString(c.Message.Session)
 	if err == nil {
-		sealed, err = s.c.Box.Open(sealed, sessionOf(c))
+		sealed, err = s.c.Box.Open(sealed, belongs(ofSession, c))
 	}
 	if err != nil {
 		return c, &mcp.Error{Status: http.StatusNotFound, Code: mcp.InvalidRequest, Message: "there is no such session: begin another with initialize", ID: firstID(c)}
 	}
 	c.Message.Session = string(sealed)
 	return c, nil
-}
-
-// sessionOf is what a session belongs to. It outlives tokens: a refreshed or widened one goes on with it.
-func sessionOf(c guard.Call) []byte {
-	b, err := json.Marshal([]string{"doorward/session", c.Server, c.Caller.Issuer, c.Caller.Subject, c.Caller.Client})
-	if err != nil {
-		panic("gateway: a list of strings cannot fail to encode: " + err.Error())
-	}
-	return b
 }
 
 // refused records that a call was refused after it was admitted.
@@ -61,4 +52,20 @@ func (s *Server) refused(r *http.Request, c guard.Call, reason string, err error
 		return lost
 	}
 	return err
+}
+
+// The kinds of what is sealed for a caller: one opens nothing of another kind.
+const (
+	ofSession  = "doorward/session"
+	ofEvents   = "doorward/events"
+	ofMessages = "doorward/messages"
+)
+
+// belongs is whose something sealed is: a caller's at a server. It outlives tokens: a refreshed or widened one goes on with it.
+func belongs(kind string, c guard.Call) []byte {
+	b, err := json.Marshal([]string{kind, c.Server, c.Caller.Issuer, c.Caller.Subject, c.Caller.Client})
+	if err != nil {
+		panic("gateway: a list of strings cannot fail to encode: " + err.Error())
+	}
+	return b
 }

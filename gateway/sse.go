@@ -3,7 +3,6 @@ package gateway
 import (
 	"bytes"
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
@@ -50,7 +49,7 @@ func (s *Server) oldAddress(r *http.Request, c guard.Call) (*url.URL, error) {
 	}
 	sealed, err := base64.RawURLEncoding.DecodeString(given[0])
 	if err == nil {
-		sealed, err = s.c.Box.Open(sealed, messagesOf(c))
+		sealed, err = s.c.Box.Open(sealed, belongs(ofMessages, c))
 	}
 	to, malformed := url.Parse(string(sealed))
 	if err != nil || malformed != nil {
@@ -90,17 +89,8 @@ func (s *Server) oldName(r *http.Request, c guard.Call, base *url.URL, address s
 		return "", errEndpoint
 	}
 	to.Fragment = ""
-	sealed, err := s.c.Box.Seal([]byte(to.String()), messagesOf(c))
+	sealed, err := s.c.Box.Seal([]byte(to.String()), belongs(ofMessages, c))
 	return r.URL.EscapedPath() + "?" + messageParam + "=" + base64.RawURLEncoding.EncodeToString(sealed), err
-}
-
-// messagesOf is what an address for messages belongs to.
-func messagesOf(c guard.Call) []byte {
-	b, err := json.Marshal([]string{"doorward/messages", c.Server, c.Caller.Issuer, c.Caller.Subject, c.Caller.Client})
-	if err != nil {
-		panic("gateway: a list of strings cannot fail to encode: " + err.Error())
-	}
-	return b
 }
 
 // oldStream is a stream whose endpoint events name our address. Every one of them is changed, not the first alone: a later

@@ -19,8 +19,8 @@ import (
 // maxTasks bounds what is remembered; those that were asked for least are forgotten first, and are nobody's then.
 const maxTasks = 100_000
 
-// Tasks knows whose the tasks of any number of servers are, and which requests were searches for tools, in memory alone. It is safe for concurrent use. The zero Tasks
-// cannot be used: NewTasks makes one.
+// Tasks knows whose the tasks of any number of servers are, and which requests were searches for tools, in memory alone. It is
+// safe for concurrent use. The zero Tasks cannot be used: NewTasks makes one.
 type Tasks struct {
 	owners   *otter.Cache[[32]byte, [32]byte] // :: hash of a server and a task's id → hash of whose it is
 	searches *otter.Cache[[32]byte, struct{}] // :: hash of a caller, a session and a request's id that was a search for tools
@@ -41,14 +41,14 @@ func (t *Tasks) search(c guard.Call, id string) bool {
 }
 
 func searchKey(c guard.Call, id string) [32]byte {
-	return sha256.Sum256(append(sessionOf(c), c.Message.Session+"\n"+id...))
+	return sha256.Sum256(append(belongs(ofSession, c), c.Message.Session+"\n"+id...))
 }
 
 func taskKey(c guard.Call, id string) [32]byte { return sha256.Sum256([]byte(c.Server + "\n" + id)) }
 
 // made remembers for whom a task was made. An upstream that began anew may give an id again: the last one has it.
 func (t *Tasks) made(c guard.Call, id string) {
-	t.owners.Set(taskKey(c, id), sha256.Sum256(sessionOf(c)))
+	t.owners.Set(taskKey(c, id), sha256.Sum256(belongs(ofSession, c)))
 }
 
 // makesTask reports whether the answer with this id can be about a task that was made for the call: it answers what makes
@@ -68,7 +68,7 @@ func makesTask(c guard.Call, id string) bool {
 // of reports whether a task is the caller's.
 func (t *Tasks) of(c guard.Call, id string) bool {
 	owner, ok := t.owners.GetIfPresent(taskKey(c, id))
-	return ok && owner == sha256.Sum256(sessionOf(c))
+	return ok && owner == sha256.Sum256(belongs(ofSession, c))
 }
 
 // ownTasks refuses a call about a task that is not the caller's, as if there were none.
