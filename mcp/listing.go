@@ -74,6 +74,18 @@ func ReadListing(data []byte, asked func(id string) Asked) (*Listing, error) {
 	return l, nil
 }
 
+// Definitions calls each with every item, by its index in Items, and what the list says of it. That is good as long as what was read.
+func (l *Listing) Definitions(each func(i int, raw jsontext.Value)) {
+	for _, e := range l.edits {
+		if e.text != nil {
+			e.text.Definitions(func(i int, raw jsontext.Value) { each(e.first+i, raw) })
+		}
+		for i, item := range e.items {
+			each(e.first+i, l.data[item.start:item.end])
+		}
+	}
+}
+
 // Bytes is what was read without the items that keep says no to, every other byte as it was but for cacheScope, which is private in every
 // result that has a list (MCP 2026-07-28, Caching). modern adds it where it is missing. keep has an answer for each of Items.
 func (l *Listing) Bytes(keep []bool, modern bool) []byte {

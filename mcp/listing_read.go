@@ -175,7 +175,7 @@ func (r *listReader) list(f *found, kind, member string) error {
 			return errListLong
 		}
 		name, at, err := r.item(member, false)
-		names, e.items = append(names, Item{kind, name}), append(e.items, at)
+		names, e.items = append(names, Item{Kind: kind, Name: name}), append(e.items, at)
 		return err
 	})
 	e.end = int(r.d.InputOffset()) - 1

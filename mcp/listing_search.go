@@ -88,7 +88,7 @@ func (r *listReader) tools(v jsontext.Value, base int, into *Listing) error {
 				return errListLong
 			}
 			name, at, err := in.item("name", true)
-			into.Items = append(into.Items, Item{ItemTool, name})
+			into.Items = append(into.Items, Item{Kind: ItemTool, Name: name})
 			e.items = append(e.items, span{base + at.start, base + at.end})
 			return err
 		})

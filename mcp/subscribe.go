@@ -52,7 +52,7 @@ func (r *listReader) subscribed(p *part, name string) error {
 		if !ok || s == "" || len(p.also) == maxSubscriptions {
 			return errListItem
 		}
-		p.also = append(p.also, Item{kind, s})
+		p.also = append(p.also, Item{Kind: kind, Name: s})
 		return nil
 	})
 }

@@ -30,6 +30,10 @@ func nameText(pattern string) string {
 	return strings.ReplaceAll(regexp.QuoteMeta(pattern), `\*`, `.*`)
 }
 
+// Address is an expression for the addresses of a pattern or URI template, to be held against an address as it stands and as
+// Resolved has it. It matches too much rather than too little.
+func Address(pattern string) *regexp.Regexp { return anyOf([]string{pattern}, addressText) }
+
 // addressText is an address or URI template as an expression. Case does not count, and a simple expression of a template may
 // hold whatever a path segment may: what matches too much asks for a scope too many, what matches too little gives one away.
 func addressText(pattern string) string {
@@ -57,14 +61,15 @@ func (i items) match(name string) bool {
 	if i.names.MatchString(name) || i.kind != mcp.ItemResource {
 		return i.names.MatchString(name)
 	}
-	plain, ok := resolved(name)
+	plain, ok := Resolved(name)
 	bare, _, _ := strings.Cut(plain, "#")
 	bare, _, _ = strings.Cut(bare, "?")
 	return !ok || i.names.MatchString(plain) || i.names.MatchString(strings.TrimRight(bare, "/"))
 }
 
-// resolved is an address with its escapes decoded, as often as there are any, and its dots gone.
-func resolved(address string) (string, bool) {
+// Resolved is an address as a server may read it: with its escapes decoded, as often as there are any, and its dots gone. false:
+// it cannot be known how it is read.
+func Resolved(address string) (string, bool) {
 	for range 4 {
 		// WHATWG URL §4.4: many servers' URL parser takes line ends and tabs out of an address, and what surrounds it.
 		if strings.ContainsFunc(address, unicode.IsControl) || address != strings.TrimSpace(address) {
