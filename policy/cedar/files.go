@@ -1,0 +1,145 @@
+package cedar
+
+import (
+	"archive/tar"
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"path"
+	"slices"
+	"strings"
+	"time"
+)
+
+// What a bundle may have: far more than any has, and little enough to be read in an instant.
+const (
+	maxFiles  = 4096
+	maxBundle = 32 << 20
+)
+
+// Files are a bundle as it is written: the content of each file under its path, with slashes. What is no part of a bundle is not
+// among them.
+type Files map[string][]byte
+
+// ErrNoBundle is the error of a directory that has no bundle.yaml.
+var ErrNoBundle = errors.New("there is no bundle.yaml")
+
+// ReadFiles reads a bundle. What does not belong to one, such as a README or what an editor left behind, is not looked at.
+func ReadFiles(fsys fs.FS) (Files, error) {
+	files, size := Files{}, 0
+	err := fs.WalkDir(fsys, ".", func(name string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() {
+			if name != "." && strings.HasPrefix(d.Name(), ".") {
+				return fs.SkipDir
+			}
+			return nil
+		}
+		if !belongs(name) {
+			return nil
+		}
+		content, err := fs.ReadFile(fsys, name)
+		if err != nil {
+			return err
+		}
+		if size += len(content); size > maxBundle || len(files) == maxFiles {
+			return fmt.Errorf("the bundle has more than %d files or %d MiB", maxFiles, maxBundle>>20)
+		}
+		files[name] = content
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("reading a policy bundle: %w", err)
+	}
+	if _, ok := files["bundle.yaml"]; !ok {
+		return nil, fmt.Errorf("reading a policy bundle: %w", ErrNoBundle)
+	}
+	return files, nil
+}
+
+// belongs reports whether a path is that of a file of a bundle.
+func belongs(name string) bool {
+	if name == "bundle.yaml" || name == SignatureFile {
+		return true
+	}
+	dir, base := path.Split(name)
+	if strings.HasPrefix(base, ".") {
+		return false
+	}
+	top, rest, _ := strings.Cut(dir, "/")
+	switch ext := path.Ext(base); top {
+	case "guardrails":
+		return ext == ".cedar"
+	case "servers":
+		return ext == ".cedar" && rest != ""
+	case "entities":
+		return rest == "" && (ext == ".json" || ext == ".yaml")
+	case "schema":
+		return rest == "" && (ext == ".json" || ext == ".cedarschema")
+	case "tests":
+		return ext == ".yaml"
+	}
+	return false
+}
+
+// Digest names what is written, such as sha256:9f86…: the same for the same files, whatever else lies beside them, its signature
+// included.
+func (f Files) Digest() string {
+	h := sha256.New()
+	for _, name := range slices.Sorted(maps.Keys(f)) {
+		if name == SignatureFile {
+			continue
+		}
+		_, _ = fmt.Fprintf(h, "%d %s\n%d\n", len(name), name, len(f[name]))
+		_, _ = h.Write(f[name])
+	}
+	return "sha256:" + hex.EncodeToString(h.Sum(nil))
+}
+
+// Archive is the files in one piece: a tar with sorted names and nothing else in it that could differ.
+func (f Files) Archive() ([]byte, error) {
+	var b bytes.Buffer
+	w := tar.NewWriter(&b)
+	for _, name := range slices.Sorted(maps.Keys(f)) {
+		if err := w.WriteHeader(&tar.Header{Name: name, Mode: 0o644, Size: int64(len(f[name])), ModTime: time.Unix(0, 0), Format: tar.FormatPAX}); err != nil {
+			return nil, err
+		}
+		if _, err := w.Write(f[name]); err != nil {
+			return nil, err
+		}
+	}
+	return b.Bytes(), w.Close()
+}
+
+// OpenArchive reads what Archive wrote.
+func OpenArchive(archive []byte) (Files, error) {
+	files, size := Files{}, 0
+	r := tar.NewReader(bytes.NewReader(archive))
+	for {
+		h, err := r.Next()
+		if errors.Is(err, io.EOF) {
+			return files, nil
+		}
+		if err == nil && (h.Typeflag != tar.TypeReg || !belongs(h.Name)) {
+			err = fmt.Errorf("%q is no part of a bundle", h.Name)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("reading an archived bundle: %w", err)
+		}
+		content, err := io.ReadAll(io.LimitReader(r, maxBundle+1))
+		if size += len(content); err == nil && (size > maxBundle || len(files) == maxFiles) {
+			err = errors.New("it is too large")
+		}
+		if err != nil {
+			return nil, fmt.Errorf("reading an archived bundle: %w", err)
+		}
+		files[h.Name] = content
+	}
+}
