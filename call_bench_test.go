@@ -74,7 +74,7 @@ func bench(b *testing.B, upstream string) (http.Handler, string) {
 		b.Fatal(err)
 	}
 	const origin = "http://127.0.0.1:8080"
-	in, err := doorward.Open(b.Context(), config.Config{PublicURL: origin, Listen: "127.0.0.1:8080", Data: dir, Registration: config.Registration{Policy: registration.Policy{Mode: registration.ModeOpen}}, Servers: map[string]config.Server{"a": {Path: "/mcp", URL: upstream}}},
+	in, err := doorward.Open(b.Context(), config.Config{Policy: config.Policy{Word: config.ScopesOnly}, PublicURL: origin, Listen: "127.0.0.1:8080", Data: dir, Registration: config.Registration{Policy: registration.Policy{Mode: registration.ModeOpen}}, Servers: map[string]config.Server{"a": {Path: "/mcp", URL: upstream}}},
 		doorward.Environment{Box: box, Audit: audit.Slog(slog.NewJSONHandler(log, nil)), Slog: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		b.Fatal(err)

@@ -21,7 +21,7 @@ func TestTheInstallationsOwnPathsAreReserved(t *testing.T) {
 	}
 	open := func(path string) (*doorward.Installation, error) {
 		s := config.Server{Resource: oauth.Resource{Devices: true}, Path: path, Demo: true}
-		return doorward.Open(t.Context(), config.Config{PublicURL: "https://mcp.example.com", Data: dir, Servers: map[string]config.Server{"a": s}},
+		return doorward.Open(t.Context(), config.Config{Policy: config.Policy{Word: config.ScopesOnly}, PublicURL: "https://mcp.example.com", Data: dir, Servers: map[string]config.Server{"a": s}},
 			doorward.Environment{Box: box, Audit: audit.Slog(slog.DiscardHandler), Slog: slog.New(slog.DiscardHandler)})
 	}
 	in, err := open("/a")

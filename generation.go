@@ -15,7 +15,7 @@ import (
 	"github.com/doorward-mcp/doorward/guard"
 	"github.com/doorward-mcp/doorward/login"
 	"github.com/doorward-mcp/doorward/oauth"
-	"github.com/doorward-mcp/doorward/policy"
+	"github.com/doorward-mcp/doorward/policy/authzen"
 	"github.com/doorward-mcp/doorward/registration"
 	"github.com/doorward-mcp/doorward/token"
 	"github.com/doorward-mcp/doorward/web"
@@ -23,7 +23,7 @@ import (
 
 // generate makes the generation of a configuration, which takes over from before what has not changed; nil: nothing is there.
 func (i *Installation) generate(ctx context.Context, c config.Config, before *generation) (*generation, error) {
-	g := &generation{ground: &i.ground, c: c, ready: i.readyz(), servers: map[string]string{}, named: i.e.Named(c.Named()), kept: map[string]*kept{}}
+	g := &generation{i: i, ground: &i.ground, c: c, ready: i.readyz(), servers: map[string]string{}, named: i.e.Named(c.Named()), kept: map[string]*kept{}}
 	i.keeping.Lock()
 	i.all = append(i.all, g)
 	i.keeping.Unlock()
@@ -46,6 +46,10 @@ func (g *generation) open(ctx context.Context, before *generation) error {
 	if err != nil {
 		return err
 	}
+	g.clients = clients
+	if err := g.openRules(ctx); err != nil {
+		return err
+	}
 	if err := g.as.LoadKeys(ctx, g.e.Now()); err != nil {
 		return err
 	}
@@ -55,7 +59,7 @@ func (g *generation) open(ctx context.Context, before *generation) error {
 		return err
 	}
 	g.as.Begin(web.Steps(g.as)...)
-	g.admin = &admin.API{Login: g.people, Keys: g.as, Clients: clients, Servers: g.identifiers(), PublicURL: g.c.PublicURL, Now: g.e.Now, Slog: g.e.Slog}
+	g.admin = &admin.API{Login: g.people, Keys: g.as, Clients: clients, Servers: g.identifiers(), PublicURL: g.c.PublicURL, Rollback: g.i.rollback, Waiting: g.waiting, Now: g.e.Now, Slog: g.e.Slog}
 	return g.openRoutes(ctx, clients)
 }
 
@@ -85,7 +89,7 @@ func (g *generation) openRoles(resources []oauth.Resource) (*registration.Regist
 	}
 	g.as = authserver.New(authserver.Config{Issuer: g.c.PublicURL, Resources: resources, Aliases: aliases, Trusts: g.trusts(), ACR: []string{login.SingleFactor},
 		Lifetimes: g.c.Lifetimes.Lifetimes, Limits: g.c.Limits,
-		Nonces: g.nonces, Clients: authserver.Clients{Client: clients.Client, Known: clients.Known, KeysOf: clients.Keys, Workload: workload(listed), Registers: clients.Registers(), Documents: clients.Documents()},
+		Others: g.others(), Nonces: g.nonces, Clients: authserver.Clients{Client: clients.Client, Known: clients.Known, KeysOf: clients.Keys, Workload: workload(listed), Registers: clients.Registers(), Documents: clients.Documents()},
 		Person: g.person, Cookie: g.cookie, Log: g.log, Slog: g.e.Slog, Store: g.db.Authserver(),
 		InsecureExchangeWithoutConsent: g.c.Exchange.InsecureWithoutConsent})
 	return clients, nil
@@ -144,6 +148,14 @@ func (g *generation) owned() (all []oauth.Resource) {
 	return all
 }
 
+// others are what our own authorization server issues tokens for besides servers.
+func (g *generation) others() []oauth.Resource {
+	if g.c.Policy.Bundle == "" {
+		return nil
+	}
+	return []oauth.Resource{g.evaluation()}
+}
+
 func (g *generation) resource(s config.Server) oauth.Resource {
 	r := g.c.Resource(s)
 	if r.Documentation == "" {
@@ -159,6 +171,13 @@ func (g *generation) openRoutes(ctx context.Context, clients *registration.Regis
 		t.open[path] = h
 	}
 	t.open["/healthz"], t.open["/readyz"] = http.HandlerFunc(healthz), g.ready
+	if g.rules.engine != nil {
+		h, err := g.evaluations()
+		if err != nil {
+			return err
+		}
+		t.open[authzen.Path] = h
+	}
 	for _, name := range g.names() {
 		s, err := g.server(name, t.hosts)
 		if err != nil {
@@ -216,8 +235,8 @@ func (g *generation) server(name string, hosts map[string]string) (*gateway.Serv
 	return gateway.New(gateway.Config{
 		Config: guard.Config{Resource: resource, Servers: g.c.AuthorizationServers(s), Hosts: hosts,
 			Issuers: g.issuersOf(s, resource), AskedAs: s.AskedAs(),
-			Decider: policy.ScopesOnly{Scopes: s.Needed()}, Revocations: g.db.Revocations(), Log: g.log, Slog: g.e.Slog, Limits: s.Limits,
+			Decider: g.rules.decider(s), Definitions: g.definitions(), Revocations: g.db.Revocations(), Log: g.log, Slog: g.e.Slog, Limits: s.Limits,
 			DPoP:           guard.DPoP{Once: g.db.Once, Nonces: g.nonces, Required: s.DPoP.Required, NonceRequired: s.DPoP.Nonce},
 			Authentication: s.Authentication, Now: g.e.Now, InsecureOpen: s.Open()},
-		Upstream: behind.upstream, Credential: behind.credential, Renew: behind.renew, SSE: s.Transport == config.TransportSSE, Box: g.e.Box, Tasks: g.tasks, Tracer: g.e.Tracer, ToolSearch: s.ToolSearch})
+		Upstream: behind.upstream, Credential: behind.credential, Renew: behind.renew, SSE: s.Transport == config.TransportSSE, Box: g.e.Box, Tasks: g.tasks, Tracer: g.e.Tracer, ToolSearch: s.ToolSearch, Redacts: g.rules.engine != nil && g.rules.engine.Redacts(resource.URI)})
 }

@@ -31,6 +31,9 @@ func (g *generation) client(c config.Client) (oauth.Client, error) {
 	client := oauth.Client{ID: c.ID, Source: oauth.Listed, Serves: g.uris(c.Serves), Reaches: g.uris(c.Reaches), ClientMetadata: oauth.ClientMetadata{
 		Name: c.Name, RedirectURIs: c.RedirectURIs, TokenAuthMethod: c.Method(), GrantTypes: c.Grants(), Scope: c.Scope, JWKSURI: c.JWKSURI,
 		LogoutURIs: c.LogoutURIs, DPoPBound: c.DPoPBound}}
+	if c.Evaluates {
+		client.Reaches = append(client.Reaches, g.evaluation().URI)
+	}
 	if w := c.Workload; w != nil {
 		client.WorkloadIssuer, client.WorkloadSubject, client.WorkloadClaims = w.Issuer, w.Subject, w.Claims
 	}

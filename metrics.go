@@ -25,6 +25,7 @@ type metrics struct {
 	reloads  *prometheus.CounterVec
 	unkept   prometheus.Counter
 	problems prometheus.Gauge
+	policy   policyMetrics
 	failing  atomic.Pointer[error] // why the log could not be written the last time; nil: it could
 }
 
@@ -45,6 +46,8 @@ func newMetrics(version string) *metrics {
 		unkept:   prometheus.NewCounter(prometheus.CounterOpts{Name: "doorward_audit_failures_total", Help: "Records that the audit log could not keep. The acts of strict ones did not happen."}),
 		problems: prometheus.NewGauge(prometheus.GaugeOpts{Name: "doorward_self_check_problems", Help: "What an outsider would get wrong, as found on the last look at the public address."}),
 	}
+	m.policy = newPolicyMetrics(counter)
+	m.registry.MustRegister(m.policy.decisions, m.policy.shadow, m.policy.notifications)
 	info := prometheus.NewGauge(prometheus.GaugeOpts{Name: "doorward_build_info", Help: "1, with the version.", ConstLabels: prometheus.Labels{"version": version}})
 	info.Set(1)
 	m.registry.MustRegister(m.records, m.refusals, m.decided, m.answered, m.reloads, m.unkept, m.problems, info,
@@ -62,11 +65,13 @@ func (m *metrics) sink(next audit.Sink, now func() time.Time, server func(resour
 		}
 		m.failing.Store(nil)
 		code, at := string(e.Record.Code), server(e.Record.Server)
+		m.policy.count(e, at)
 		took, call := now().Sub(e.Record.Now).Seconds(), strings.HasPrefix(code, "mcp.")
 		switch e.Phase {
 		case audit.PhaseIntent:
 			if call {
 				m.decided.WithLabelValues(at).Observe(took)
+				m.refusals.WithLabelValues(unknown, at, unknown) // there as 0: the first one is seen as a change
 			}
 		case audit.PhaseOutcome:
 			m.records.WithLabelValues(code, at, result(e.Outcome.Result)).Inc()
@@ -79,6 +84,9 @@ func (m *metrics) sink(next audit.Sink, now func() time.Time, server func(resour
 		return nil
 	}
 }
+
+// unknown is the code and the reason of a definition that nobody accepted.
+const unknown = string(audit.DefinitionUnknown)
 
 // result is an outcome in one of the words that every act shares.
 func result(word string) string {

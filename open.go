@@ -67,9 +67,12 @@ type ground struct {
 // another one beside it, and what began in one ends in it.
 type generation struct {
 	*ground
+	i       *Installation
 	c       config.Config
 	admin   *admin.API
 	people  *login.Login
+	clients *registration.Registry
+	rules   rules
 	as      *authserver.Server
 	pages   *web.Pages
 	named   *fetch.Client
@@ -108,6 +111,9 @@ func (i *Installation) open(ctx context.Context, c config.Config) error {
 	}
 	first, err := i.generate(ctx, c, nil)
 	if err != nil {
+		return err
+	}
+	if err := first.keepRules(ctx); err != nil {
 		return err
 	}
 	i.live.Store(first)

@@ -37,6 +37,9 @@ func (i *Installation) Reload(ctx context.Context, c config.Config) (err error) 
 	if err != nil {
 		return err
 	}
+	if err := next.keepRules(ctx); err != nil {
+		return errors.Join(err, next.end())
+	}
 	// The change is recorded before it counts: a log that is full keeps the old configuration.
 	_, err = i.log.Do(ctx, audit.Record{Code: audit.Configured, Now: i.e.Now(), About: c.Digest()}, func(context.Context, audit.Intent) (audit.Outcome, error) {
 		i.live.Store(next)

@@ -30,7 +30,7 @@ func reloaded(t *testing.T, sink audit.Sink) (*doorward.Installation, config.Con
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := config.Config{PublicURL: "https://mcp.example.com", Listen: "127.0.0.1:8080", Data: dir, Registration: config.Registration{Policy: registration.Policy{Mode: registration.ModeOpen}},
+	c := config.Config{Policy: config.Policy{Word: config.ScopesOnly}, PublicURL: "https://mcp.example.com", Listen: "127.0.0.1:8080", Data: dir, Registration: config.Registration{Policy: registration.Policy{Mode: registration.ModeOpen}},
 		Servers: map[string]config.Server{"a": {Path: "/a", Demo: true, Auth: config.AuthNoneInsecure}}}
 	in, err := doorward.Open(t.Context(), c, doorward.Environment{Box: box, Audit: sink, Slog: slog.New(slog.DiscardHandler)})
 	if err != nil {

@@ -25,7 +25,7 @@ func TestSeveralServers(t *testing.T) {
 		t.Fatal(err)
 	}
 	const origin = "https://mcp.example.com"
-	in, err := doorward.Open(t.Context(), config.Config{PublicURL: origin, Listen: "127.0.0.1:8080", Data: dir, Registration: config.Registration{Policy: registration.Policy{Mode: registration.ModeOpen}}, Servers: map[string]config.Server{"a": {Path: "/a", Demo: true}, "b": {Path: "/b/c", Demo: true}}},
+	in, err := doorward.Open(t.Context(), config.Config{Policy: config.Policy{Word: config.ScopesOnly}, PublicURL: origin, Listen: "127.0.0.1:8080", Data: dir, Registration: config.Registration{Policy: registration.Policy{Mode: registration.ModeOpen}}, Servers: map[string]config.Server{"a": {Path: "/a", Demo: true}, "b": {Path: "/b/c", Demo: true}}},
 		doorward.Environment{Box: box, Audit: audit.Slog(slog.DiscardHandler), Slog: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)

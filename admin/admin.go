@@ -26,6 +26,8 @@ type API struct {
 	Clients   *registration.Registry
 	Servers   map[string]string // :: name → resource identifier
 	PublicURL string
+	Rollback  func(context.Context) (digest string, err error) // sets the policy bundle that decides aside
+	Waiting   func(context.Context) ([]Definition, error)      // the definitions that nobody has accepted
 	Now       func() time.Time
 	Slog      *slog.Logger
 }
@@ -92,6 +94,8 @@ func (a *API) Handler() http.Handler {
 	mux.Handle("POST /people", endpoint(a, a.AddPerson))
 	mux.Handle("POST /groups", endpoint(a, a.SetGroups))
 	mux.Handle("POST /keys", endpoint(a, a.RotateKeys))
+	mux.Handle("POST /policy/rollback", endpoint(a, a.RollBack))
+	mux.Handle("POST /policy/waiting", endpoint(a, a.Definitions))
 	mux.Handle("POST /clients/list", endpoint(a, a.ListClients))
 	mux.Handle("POST /clients/add", endpoint(a, a.AddClient))
 	mux.Handle("POST /clients/approve", endpoint(a, a.ApproveClient))

@@ -38,6 +38,10 @@ const (
 	SessionEnded       Code = "mcp.session_ended"
 	CallRefused        Code = "mcp.refused"
 	RequestRefused     Code = "request.refused"
+	DefinitionUnknown  Code = "definition.unknown"
+	DefinitionAccepted Code = "definition.accepted"
+	PolicyLoaded       Code = "policy.loaded"
+	Evaluated          Code = "policy.evaluated"
 )
 
 // Class is how durable a record must be before the act. The zero Class is Strict.
@@ -57,15 +61,17 @@ type kind struct {
 
 // kinds has a row for each code that is not strict or that takes power away; a code without a row is strict and gives power.
 var kinds = map[Code]kind{
-	SignedOut:       {takesPower: true},
-	GrantRevoked:    {takesPower: true},
-	ConsentDeclined: {takesPower: true},
-	SessionEnded:    {takesPower: true},
-	ClientRemoved:   {takesPower: true},
-	Read:            {class: Grouped},
-	Introspected:    {class: Grouped},
-	IdentityRead:    {class: Grouped},
-	Listed:          {class: Bounded},
-	Streamed:        {class: Bounded},
-	RequestRefused:  {class: Bounded},
+	SignedOut:         {takesPower: true},
+	GrantRevoked:      {takesPower: true},
+	ConsentDeclined:   {takesPower: true},
+	SessionEnded:      {takesPower: true},
+	ClientRemoved:     {takesPower: true},
+	Read:              {class: Grouped},
+	Introspected:      {class: Grouped},
+	IdentityRead:      {class: Grouped},
+	Listed:            {class: Bounded},
+	DefinitionUnknown: {class: Bounded},
+	Evaluated:         {class: Grouped},
+	Streamed:          {class: Bounded},
+	RequestRefused:    {class: Bounded},
 }

@@ -292,6 +292,7 @@ func TestARecordInTheLog(t *testing.T) {
 	var b strings.Builder
 	l := audit.New(audit.Slog(slog.NewJSONHandler(&b, nil)))
 	r := audit.Record{Code: audit.Called, Now: noon, Request: "r", Client: netip.MustParseAddr("192.0.2.1"), Server: "https://mcp.example/mcp", Verdict: "allow", Reason: "scopes", Rules: []string{"scopes-only"},
+		Obligations: []string{"redact:/ssn", "notify:security"}, Level: "args", Shadow: []audit.Shadow{{Live: "allow", Verdict: "deny", Code: "policy.forbidden", Bundle: "sha256:1", Rules: []string{"a"}}, {Verdict: "deny"}},
 		Caller: token.Caller{Principal: token.Principal{Issuer: "https://as.example", Subject: "alice"}, Client: "c", Grant: "g", ID: "j"}}
 	if _, err := l.Do(t.Context(), r, nothing); err != nil {
 		t.Fatal(err)
@@ -303,7 +304,8 @@ func TestARecordInTheLog(t *testing.T) {
 	}
 	delete(got, "id")
 	want := map[string]any{"time": "2026-11-21T12:00:00Z", "level": "INFO", "msg": "mcp.called", "phase": "intent", "request": "r", "from": "192.0.2.1", "iss": "https://as.example", "sub": "alice",
-		"client_id": "c", "grant": "g", "jti": "j", "server": "https://mcp.example/mcp", "verdict": "allow", "rules": "scopes-only", "reason": "scopes"}
+		"client_id": "c", "grant": "g", "jti": "j", "server": "https://mcp.example/mcp", "verdict": "allow", "rules": "scopes-only", "reason": "scopes",
+		"obligations": "redact:/ssn, notify:security", "detail": "args", "shadow": "deny policy.forbidden sha256:1 a; deny"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
 	}

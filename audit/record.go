@@ -2,6 +2,8 @@ package audit
 
 import (
 	"net/netip"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/doorward-mcp/doorward/mcp"
@@ -24,6 +26,24 @@ type Record struct {
 	Reason  string // why, stable
 	Rules   []string
 	Bundle  string
+
+	Obligations []string // what the rules ask to be done with the call, such as redact:/ssn
+	Level       string   // how much of the call the rules want recorded; empty: they do not say
+	Shadow      []Shadow // what a candidate of the rules would have decided, where it differs
+}
+
+// Shadow is a decision that did not count, beside the verdict that did.
+type Shadow struct {
+	Live, Verdict string // of the decision that counted, and of this one
+	Code          string // why, stable
+	Rules         []string
+	Bundle        string
+}
+
+// String is the decision that did not count, as records have it.
+func (s Shadow) String() string {
+	parts := append([]string{s.Verdict, s.Code, s.Bundle}, s.Rules...)
+	return strings.Join(slices.DeleteFunc(parts, func(p string) bool { return p == "" }), " ")
 }
 
 // Outcome is what is known after it. Subject and Grant are set by acts that found them out.

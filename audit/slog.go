@@ -63,6 +63,9 @@ func attrs(e Entry) []slog.Attr {
 	add("verdict", r.Verdict)
 	add("rules", strings.Join(r.Rules, ", "))
 	add("bundle", r.Bundle)
+	add("obligations", strings.Join(r.Obligations, ", "))
+	add("detail", r.Level) // slog has a level of its own
+	add("shadow", shadows(r.Shadow))
 	add("result", o.Result)
 	add("reason", first(o.Reason, r.Reason))
 	if e.Count > 1 {
@@ -72,6 +75,14 @@ func attrs(e Entry) []slog.Attr {
 		add("time", time.Time{}.String())
 	}
 	return a
+}
+
+func shadows(all []Shadow) string {
+	texts := make([]string, len(all))
+	for i, s := range all {
+		texts[i] = s.String()
+	}
+	return strings.Join(texts, "; ")
 }
 
 // actors is a chain in words, the current actor first, each with how it is known.

@@ -93,7 +93,8 @@ func (p Pending) Fresh(at time.Time) bool {
 	case slices.Contains(p.Prompt, "login"), slices.Contains(p.Prompt, "select_account"):
 		return false
 	}
-	return p.MaxAge == nil || p.Began.Sub(at) <= time.Duration(*p.MaxAge)*time.Second
+	// Tokens say in whole seconds when the person signed in, and who asks for a recent sign-in reckons with that.
+	return p.MaxAge == nil || p.Began.Sub(at.Truncate(time.Second)) <= time.Duration(*p.MaxAge)*time.Second
 }
 
 // With is p with one more answer.

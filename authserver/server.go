@@ -21,6 +21,7 @@ import (
 type Config struct {
 	Issuer    string            // byte for byte, without a slash at its end
 	Resources []oauth.Resource  // the servers that tokens are given for
+	Others    []oauth.Resource  // what tokens are given for besides, where a request names it
 	Aliases   map[string]string // :: another spelling of an origin → the configured one; loopback only
 	Trusts    []Trust           // whose assertions are taken as grants
 	ACR       []string          // the ways to sign in that there are
@@ -91,7 +92,7 @@ func (l Lifetimes) WithDefaults() Lifetimes {
 // Server is an authorization server. It is safe for concurrent use.
 type Server struct {
 	c     Config
-	all   []oauth.Resource // the servers, and UserInfo
+	all   []oauth.Resource // the servers, the others, and UserInfo
 	steps []Step
 	ring  atomic.Pointer[token.Ring]
 	own   *token.Verifier // of our tokens, whatever resource they are for
@@ -101,7 +102,7 @@ type Server struct {
 // New makes a Server without keys and steps: LoadKeys and Begin come before the first request.
 func New(c Config) *Server {
 	s := &Server{c: c.withDefaults(), rate: request.NewRates()}
-	s.all = append(slices.Clone(c.Resources), identity(c.Issuer))
+	s.all = append(append(slices.Clone(c.Resources), c.Others...), identity(c.Issuer))
 	var audiences []string
 	for _, r := range s.all {
 		audiences = append(audiences, r.URI)

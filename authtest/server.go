@@ -97,7 +97,7 @@ func (s *Server) open(dir, address string) error {
 	if err != nil {
 		return err
 	}
-	c := config.Config{PublicURL: s.Issuer, Listen: address, Data: dir, Servers: map[string]config.Server{}, Registration: config.Registration{Policy: registration.Policy{Mode: registration.ModeOpen}}}
+	c := config.Config{Policy: config.Policy{Word: config.ScopesOnly}, PublicURL: s.Issuer, Listen: address, Data: dir, Servers: map[string]config.Server{}, Registration: config.Registration{Policy: registration.Policy{Mode: registration.ModeOpen}}}
 	var names []string
 	for i, r := range s.resources {
 		name := "server" + strconv.Itoa(i+1)

@@ -42,12 +42,7 @@ func check(p *problems, c Config) {
 	k.issuers()
 	k.foreignIssuers()
 	k.clients()
-	switch {
-	case c.Policy == "":
-		k.add("policy", "it is missing: write `policy: scopes-only`")
-	case c.Policy != "scopes-only":
-		k.add("policy", "there is no policy %s: scopes-only is", printable(c.Policy))
-	}
+	k.policy()
 	k.registration()
 	k.lifetimes()
 }

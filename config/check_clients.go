@@ -51,6 +51,12 @@ func (k checker) clients() {
 		k.reach(under(at, "serves"), c.Serves)
 		k.reach(under(at, "reaches"), c.Reaches)
 		k.workload(at, c)
+		if c.Evaluates && !slices.Contains(c.Grants(), grantMachine) {
+			k.add(under(at, "evaluates"), "it asks with a token of its own: give it the grant type client_credentials")
+		}
+		if c.Evaluates && k.c.Policy.Bundle == "" {
+			k.add(under(at, "evaluates"), "there are no rules of our own to ask about: name a `policy.bundle`")
+		}
 		if len(c.Serves) > 0 && c.public() {
 			k.add(under(at, "serves"), "who serves reads other people's tokens, so the client must authenticate: give `secret`, `jwks_uri`, `jwks_file` or `workload`")
 		}
@@ -177,7 +183,7 @@ func (k checker) machine(at string, c Client, g string) {
 	if g == grantJWT && len(k.c.AssertionIssuers) == 0 {
 		k.add(at, "`assertion_issuers` has nobody whose assertion it could bring")
 	}
-	if len(c.Reaches) == 0 {
+	if len(c.Reaches) == 0 && !c.Evaluates {
 		k.add(at, "the client gets tokens for no server: list the servers in `reaches`")
 	}
 	named := slices.ContainsFunc(slices.Collect(maps.Values(k.c.Servers)), func(s Server) bool { return s.MayAct == c.ID })

@@ -22,7 +22,7 @@ var (
 )
 
 // own are the first segments of the paths that the installation itself answers.
-var own = []string{".well-known", "admin", "authorize", "consent", "device", "device_authorization", "healthz", "introspect", "jwks", "link",
+var own = []string{".well-known", "access", "admin", "authorize", "consent", "device", "device_authorization", "healthz", "introspect", "jwks", "link",
 	"logout", "par", "readyz", "register", "revoke", "sign-in", "sign-out", "static", "token", "userinfo"}
 
 // Reserved reports whether a path is the installation's own, so that no server may have it.

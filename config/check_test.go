@@ -155,6 +155,16 @@ func TestContradictions(t *testing.T) {
 		// The rest.
 		{"no policy", without("policy"), "policy: it is missing"},
 		{"another policy", with("policy: cedar\n"), "policy: there is no policy cedar"},
+		{"a policy of two minds", with("policy: {bundle: a, authzen: {url: 'https://a/access/v1/evaluation'}}\n"), "policy: `bundle` and `authzen` exclude each other"},
+		{"a shadow of nothing", with("policy: {shadow: a}\n"), "policy: it is missing: name a `bundle`"},
+		{"a shadow of somebody else's decisions", with("policy: {shadow: a, authzen: {url: 'https://a'}}\n"), "`shadow`, `signed_by` and `attributes` are about a `bundle`"},
+		{"a key that is none", with("policy: {bundle: a, signed_by: [me]}\n"), "policy.signed_by[0]: it is no verifier key"},
+		{"attributes over http", with("policy: {bundle: a, attributes: {url: 'http://people.example.com'}}\n"), "policy.attributes.url: http is for loopback only"},
+		{"attributes from nowhere", with("policy: {bundle: a, attributes: {keep: 1m}}\n"), "policy.attributes.url: it is missing"},
+		{"decisions over http", with("policy: {authzen: {url: 'http://pdp.example.com'}}\n"), "policy.authzen.url: http is for loopback only"},
+		{"decisions from no address", with("policy: {authzen: {url: pdp}}\n"), "policy.authzen.url: it is no https address"},
+		{"questions without a token", with("policy: {bundle: a}\nclients: {listed: [{client_id: a, secret: '${env:A}', redirect_uris: ['https://a/cb'], evaluates: true}]}\n"), "evaluates: it asks with a token of its own"},
+		{"questions without rules", with("clients: {listed: [{client_id: a, secret: '${env:A}', grant_types: [client_credentials], evaluates: true}]}\n"), "evaluates: there are no rules of our own to ask about"},
 		{"no registration", without("registration"), "registration.mode: it is missing"},
 		{"another mode", with("registration: {mode: closed}\n"), "registration.mode: there is no mode closed"},
 		{"a token in the clear", with("registration: {mode: open, initial_access_token: hunter2}\n"), "registration.initial_access_token: a secret stands here in the clear"},
@@ -208,8 +218,8 @@ func TestCheck(t *testing.T) {
 	if err != nil || c.Check() != nil {
 		t.Fatal(err, c.Check())
 	}
-	c.Policy, c.Listen = "", "0.0.0.0:80"
-	want := "listen: 0.0.0.0:80 can be reached from other machines, where nothing may go over plain HTTP: give `tls`, or listen on loopback behind a proxy that has it\npolicy: it is missing: write `policy: scopes-only`"
+	c.Policy, c.Listen = config.Policy{}, "0.0.0.0:80"
+	want := "listen: 0.0.0.0:80 can be reached from other machines, where nothing may go over plain HTTP: give `tls`, or listen on loopback behind a proxy that has it\npolicy: it is missing: name a `bundle` of rules (doorward policy init DIR makes one), or write `policy: scopes-only`"
 	if err := c.Check(); err == nil || err.Error() != want {
 		t.Errorf("%v", err)
 	}

@@ -21,6 +21,7 @@ type Client struct {
 	Scope      string    `yaml:"scope"`     // empty: what the servers have
 	Serves     []string  `yaml:"serves"`    // names of the servers that it is itself: it introspects and exchanges their tokens
 	Reaches    []string  `yaml:"reaches"`   // names of the servers that it may get tokens for without a person at a browser
+	Evaluates  bool      `yaml:"evaluates"` // it may ask what the rules allow to whom
 	Workload   *Workload `yaml:"workload"`  // nil: it is none
 	DPoPBound  bool      `yaml:"dpop_bound_access_tokens"`
 	LogoutURIs []string  `yaml:"post_logout_redirect_uris"`

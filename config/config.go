@@ -27,7 +27,7 @@ type Config struct {
 	Clients          Clients           `yaml:"clients"`           // the operator's
 	AssertionIssuers []AssertionIssuer `yaml:"assertion_issuers"` // whose assertions are taken; empty: nobody's
 	Issuers          map[string]Issuer `yaml:"issuers"`           // :: name → whose access tokens servers take besides our own
-	Policy           string            `yaml:"policy"`            // scopes-only
+	Policy           Policy            `yaml:"policy"`            // what decides a call besides the token
 	Registration     Registration      `yaml:"registration"`
 	Exchange         Exchange          `yaml:"exchange"`
 	Limits           authserver.Limits `yaml:"limits"`
@@ -94,8 +94,11 @@ type Server struct {
 	GroupsFrom      string               `yaml:"groups_from"` // the one of Issuers whose groups count; empty: our own, if it is one
 }
 
-// AuthNoneInsecure is the Auth of a server that is open to everybody, on purpose.
-const AuthNoneInsecure = "none-insecure"
+// The words that must be written where nothing else guards a server, so that nobody leaves it so by accident.
+const (
+	AuthNoneInsecure = "none-insecure" // the Auth of a server that is open to everybody
+	ScopesOnly       = "scopes-only"   // the Policy by which a token's scopes decide, and nothing else
+)
 
 // Open reports whether everybody may call.
 func (s Server) Open() bool { return s.Auth == AuthNoneInsecure }

@@ -33,6 +33,8 @@ func (d decoder) value(path string, n ast.Node, v reflect.Value) {
 		to := reflect.New(v.Type().Elem())
 		d.value(path, n, to.Elem())
 		v.Set(to)
+	case v.Kind() == reflect.Struct && single(n) && word(v).IsValid():
+		d.scalar(path, n, word(v))
 	case v.Kind() == reflect.Struct:
 		d.object(path, n, v)
 	case v.Kind() == reflect.Map:
@@ -134,6 +136,9 @@ func words(path string, v reflect.Value, each func(path, s string)) {
 			words(path, v.Elem(), each)
 		}
 	case reflect.Struct:
+		if one := word(v); one.IsValid() {
+			words(path, one, each)
+		}
 		members(v, func(key string, field reflect.Value) { words(under(path, key), field, each) })
 	case reflect.Slice:
 		for i := range v.Len() {
@@ -165,6 +170,17 @@ func members(v reflect.Value, each func(key string, field reflect.Value)) {
 			each(name, v.Field(i))
 		}
 	}
+}
+
+// word is the member of a struct that stands for all of it where the file has one word in place of a mapping; the zero Value: it
+// has none.
+func word(v reflect.Value) reflect.Value {
+	for i := range v.NumField() {
+		if v.Type().Field(i).Tag.Get("yaml") == ",word" {
+			return v.Field(i)
+		}
+	}
+	return reflect.Value{}
 }
 
 // entries reads a map whose keys are names that the operator chose.

@@ -66,6 +66,8 @@ func keys(typ reflect.Type, path string, known map[string]bool) {
 		switch {
 		case strings.Contains(options, "inline"):
 			keys(f, path, known)
+		case options == "word": // the mapping's own name has a row: its one word
+			known[path] = true
 		case name == "" || name == "-":
 		case f.Kind() == reflect.Pointer:
 			keys(f.Elem(), at, known)

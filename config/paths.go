@@ -58,6 +58,7 @@ func (c Config) paths(from func(*string)) Config {
 		from(&path)
 		c.Database = Text("sqlite:" + path)
 	}
+	c.Policy = c.Policy.in(from)
 	if c.Tracing != nil {
 		t := *c.Tracing
 		t.Headers = textsIn(t.Headers, from)

@@ -78,6 +78,8 @@ func schemaOf(typ reflect.Type, path string, said map[string][2]string) map[stri
 		return map[string]any{"type": "string", "pattern": `^([0-9]+(d|h|m|s|ms))+$`}
 	case typ == reflect.TypeFor[netip.Prefix]():
 		return map[string]any{"type": "string"}
+	case path == "policy":
+		return map[string]any{"anyOf": []any{map[string]any{"enum": words[path]}, object(typ, path, said)}}
 	case words[path] != nil:
 		return map[string]any{"enum": words[path]}
 	}

@@ -103,6 +103,10 @@ func scalarText(v reflect.Value) (string, bool) {
 		return formatDuration(d), true
 	}
 	switch v.Kind() {
+	case reflect.Struct:
+		if one := word(v); one.IsValid() && one.String() != "" {
+			return quote(one.String()), true
+		}
 	case reflect.String:
 		return quote(v.String()), true
 	case reflect.Bool:

@@ -36,8 +36,8 @@ const chunk = 32 << 10
 var buffers = sync.Pool{New: func() any { b := make([]byte, chunk); return &b }}
 
 // answer is what res will be to the client. Nothing is written yet.
-func (s *Server) answer(ctx context.Context, w http.ResponseWriter, call guard.Call, res *http.Response, end context.CancelCauseFunc) *answer {
-	a := &answer{filter: s.filter(ctx, call), w: w, flush: http.NewResponseController(w).Flush, res: res, canceled: end}
+func (s *Server) answer(ctx context.Context, w http.ResponseWriter, call guard.Call, redact map[string]*mcp.Redaction, res *http.Response, end context.CancelCauseFunc) *answer {
+	a := &answer{filter: s.filter(ctx, call, redact), w: w, flush: http.NewResponseController(w).Flush, res: res, canceled: end}
 	a.sealed = s.sealsEvents(call, res)
 	for _, op := range call.Message.Operations {
 		if op.Kind == mcp.KindRequest {
@@ -51,7 +51,7 @@ func (s *Server) answer(ctx context.Context, w http.ResponseWriter, call guard.C
 func (a *answer) begin() {
 	h := a.w.Header()
 	pass(h, a.res.Header, returned)
-	if shared(h["Cache-Control"]) {
+	if shared(h["Cache-Control"]) || a.redact != nil {
 		h["Cache-Control"] = []string{"no-store"}
 	}
 	guard.Inert(h)
@@ -197,7 +197,8 @@ func (a *answer) take() (ended bool, err error) {
 // judge takes a response into the outcome, before the client has it. What failed stays.
 func (a *answer) judge(r mcp.Reply) {
 	if r.Task != "" && makesTask(a.call, r.ID) {
-		a.s.c.Tasks.made(a.call, r.Task)
+		taken, _ := a.redaction(r.ID)
+		a.s.c.Tasks.made(a.call, r.Task, taken)
 	}
 	switch {
 	case r.Failed:

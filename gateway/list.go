@@ -32,16 +32,17 @@ type filter struct {
 	s      *Server
 	ctx    context.Context
 	call   guard.Call
-	asked  map[string]mcp.Asked // :: id of a request → what it lists; a request that lists nothing is not here
-	sealed bool                 // ids of events are sealed for the caller
-	whole  bool                 // the answer has been read and filtered, all of it
-	one    [1]mcp.Reply         // room for what nearly every event has at most
+	asked  map[string]mcp.Asked      // :: id of a request → what it lists; a request that lists nothing is not here
+	redact map[string]*mcp.Redaction // :: id of a request → what is taken out of its answer; nil: nothing of any
+	sealed bool                      // ids of events are sealed for the caller
+	whole  bool                      // the answer has been read and filtered, all of it
+	one    [1]mcp.Reply              // room for what nearly every event has at most
 }
 
-func (s *Server) filter(ctx context.Context, call guard.Call) filter {
-	f := filter{s: s, ctx: ctx, call: call}
+func (s *Server) filter(ctx context.Context, call guard.Call, redact map[string]*mcp.Redaction) filter {
+	f := filter{s: s, ctx: ctx, call: call, redact: redact}
 	for _, op := range call.Message.Operations {
-		asked := mcp.Asked{List: mcp.ListedBy(op.Method), Search: op.Method == "tools/call" && slices.Contains(s.c.ToolSearch, op.Name)}
+		asked := mcp.Asked{List: mcp.ListedBy(op.Method), Search: s.searches(op)}
 		if op.Kind != mcp.KindRequest || asked == (mcp.Asked{}) {
 			continue
 		}
@@ -49,11 +50,13 @@ func (s *Server) filter(ctx context.Context, call guard.Call) filter {
 			f.asked = map[string]mcp.Asked{}
 		}
 		f.asked[op.ID] = asked
-		if asked.Search {
-			s.c.Tasks.searched(call, op.ID)
-		}
 	}
 	return f
+}
+
+// searches reports whether an operation calls a tool whose result lists tools.
+func (s *Server) searches(op mcp.Operation) bool {
+	return op.Method == "tools/call" && slices.Contains(s.c.ToolSearch, op.Name)
 }
 
 // about is what is known of the question that an answer with this id answers.
@@ -61,7 +64,8 @@ func (f *filter) about(id string) mcp.Asked {
 	if asked, ok := f.asked[id]; ok || len(f.s.c.ToolSearch) == 0 {
 		return asked
 	}
-	return mcp.Asked{Search: f.s.c.Tasks.search(f.call, id)} // sent again, or sent where something else was asked for
+	q, _ := f.s.c.Tasks.question(f.call, id) // sent again, or sent where something else was asked for
+	return mcp.Asked{Search: q.search}
 }
 
 // lists reports whether the call asks for lists.
@@ -81,15 +85,22 @@ func (f *filter) pass(data []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return l.Bytes(f.seen(l.Items), f.call.Message.Revision == mcp.V20260728), nil
+	defined, err := f.defined(l)
+	if err != nil {
+		return nil, err
+	}
+	return l.Bytes(f.seen(l.Items, defined), f.call.Message.Revision == mcp.V20260728), nil
 }
 
-// seen says which items the caller may use.
-func (f *filter) seen(items []mcp.Item) []bool {
+// seen says which items the caller may use, of those whose definitions may be shown; nil: all may.
+func (f *filter) seen(items []mcp.Item, defined []bool) []bool {
 	if len(items) == 0 {
 		return nil
 	}
 	seen := f.s.guard.Visible(f.ctx, f.call, items)
+	for i := range defined {
+		seen[i] = seen[i] && defined[i]
+	}
 	for i, item := range items {
 		// TASK-NO-CONTEXT: where nobody knows who calls, nobody is shown what others do.
 		if item.Kind == mcp.ItemTask && (f.s.c.InsecureOpen || !f.s.c.Tasks.of(f.call, item.Name)) {
@@ -99,11 +110,17 @@ func (f *filter) seen(items []mcp.Item) []bool {
 	return seen
 }
 
-// fault is the answer in place of a list that cannot be read.
+// fault is the answer in place of a list that cannot be read, or of an answer out of which nothing can be taken.
 func (f *filter) fault(err error, status int) *fault {
-	f.s.c.Slog.WarnContext(f.ctx, "list", "request", f.call.Request.ID, "server", f.call.Server, "error", err)
+	f.s.c.Slog.WarnContext(f.ctx, "answer withheld", "request", f.call.Request.ID, "server", f.call.Server, "error", err)
 	if status < http.StatusBadRequest {
 		status = http.StatusBadGateway
+	}
+	switch {
+	case errors.Is(err, errUnkept):
+		return newFault(f.call, http.StatusServiceUnavailable, codeUnkept, "what this server says of what it has could not be recorded; try again later")
+	case f.redact != nil, errors.Is(err, errRedact):
+		return newFault(f.call, status, codeRedact, "a rule wants something taken out of this answer, and it cannot be read")
 	}
 	return newFault(f.call, status, codeList, "the MCP server behind this address sent a list that cannot be read, so that it is not known what in it is for you")
 }

@@ -24,7 +24,7 @@ var (
 // to pack what they send; some do.
 func (f *filter) open(res *http.Response) error {
 	stream := streams(res)
-	if !stream && !f.lists() && !(f.call.OpensStream() && res.StatusCode < http.StatusMultipleChoices) {
+	if !stream && !f.lists() && !f.redactsBody() && !(f.call.OpensStream() && res.StatusCode < http.StatusMultipleChoices) {
 		return nil
 	}
 	if err := f.openBody(res, stream); err != nil {
@@ -60,7 +60,7 @@ func (f *filter) openBody(res *http.Response, stream bool) error {
 	case mediaType(res) != "application/json":
 		return errNotJSON
 	default:
-		if data, err = f.pass(data); err != nil {
+		if data, err = f.whatPasses(data); err != nil {
 			return err
 		}
 	}
@@ -72,6 +72,24 @@ func (f *filter) openBody(res *http.Response, stream bool) error {
 	// RFC 9111 §3.5: what is for one caller is kept for nobody else, whatever the upstream believes.
 	res.Header.Set("Cache-Control", "no-store")
 	return nil
+}
+
+// whatPasses is an answer in one piece as the client gets it.
+func (f *filter) whatPasses(data []byte) (out []byte, err error) {
+	lists, redacting := f.lists() || f.call.OpensStream(), f.s.redacting.Load()
+	if lists && !redacting {
+		return f.pass(data)
+	}
+	r, ok := mcp.Response(data)
+	if out = data; lists || r.Lists {
+		if out, err = f.pass(data); err != nil {
+			return nil, err
+		}
+	}
+	if f.redacts(data, r, ok) {
+		return f.takeOut(out)
+	}
+	return out, nil
 }
 
 // unpack undoes a Content-Encoding. RFC 9110 §8.4.

@@ -19,14 +19,24 @@ func (f *filter) listed(e mcp.Event) (raw []byte, all []mcp.Reply) {
 		return e.Raw, nil
 	}
 	r, ok := mcp.Response(e.Data)
-	if !f.wants(r, ok) {
+	lists, redacts := f.wants(r, ok), f.redacts(e.Data, r, ok)
+	if !lists && !redacts {
 		if ok {
 			all = append(f.one[:0], r)
 		}
 		return e.Raw, all
 	}
 	all = mcp.Responses(e.Data)
-	data, err := f.pass(e.Data)
+	data, err := e.Data, error(nil)
+	if lists {
+		data, err = f.pass(data)
+	}
+	if redacts && err == nil {
+		data, err = f.takeOut(data)
+	}
+	if err == nil && len(data) == 0 {
+		return nil, all
+	}
 	if err == nil {
 		return replaced(e, data), all
 	}
@@ -77,15 +87,16 @@ func (f *filter) last(rest []byte) []byte {
 		return nil
 	}
 	var out []byte
+	changed := false
 	for e, ok := events.Next(); ok; e, ok = events.Next() {
 		raw, _ := f.event(e)
 		if !bytes.Equal(raw, e.Raw) {
-			out = append(out, raw...)
+			out, changed = append(out, raw...), true
 		} else if len(e.Data) > 0 {
 			return rest
 		}
 	}
-	if out == nil {
+	if !changed {
 		return rest
 	}
 	return out

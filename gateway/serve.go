@@ -7,11 +7,13 @@ import (
 
 	"github.com/doorward-mcp/doorward/audit"
 	"github.com/doorward-mcp/doorward/guard"
+	"github.com/doorward-mcp/doorward/mcp"
+	"github.com/doorward-mcp/doorward/policy"
 )
 
 // serve is the path of one request.
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) error {
-	call, err := s.guard.Admit(r)
+	call, err := s.guard.Admit(r, policy.Redact)
 	if err != nil {
 		return err
 	}
@@ -25,6 +27,10 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) error {
 	if err = s.ownTasks(call); err != nil {
 		return s.refused(r, call, "task_owner", err)
 	}
+	redact, err := s.asks(call)
+	if err != nil {
+		return s.refused(r, call, "redaction", err) // too many pointers together: the guard has read each
+	}
 	life, end := s.lifetime(r.Context(), call)
 	defer end(nil)
 	defer s.guard.Attend(life, call, end)()
@@ -32,7 +38,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) error {
 	var rest *answer
 	_, err = s.c.Log.Do(r.Context(), call.Record(), func(_ context.Context, in audit.Intent) (out audit.Outcome, err error) {
 		defer func() { traced(span, out, err) }()
-		a, out, err := s.answered(life, w, r, call, end)
+		a, out, err := s.answered(life, w, r, call, redact, end)
 		if err != nil {
 			return out, err
 		}
@@ -57,7 +63,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) error {
 }
 
 // answered is the upstream's answer, of which nothing has reached the client. With an error there is none, and out says why.
-func (s *Server) answered(life context.Context, w http.ResponseWriter, r *http.Request, call guard.Call, end context.CancelCauseFunc) (a *answer, out audit.Outcome, err error) {
+func (s *Server) answered(life context.Context, w http.ResponseWriter, r *http.Request, call guard.Call, redact map[string]*mcp.Redaction, end context.CancelCauseFunc) (a *answer, out audit.Outcome, err error) {
 	res, err := s.ask(life, r, call)
 	if errors.Is(context.Cause(life), guard.ErrRevoked) {
 		if err == nil {
@@ -74,12 +80,12 @@ func (s *Server) answered(life context.Context, w http.ResponseWriter, r *http.R
 		}
 		res.Header.Set(sessionHeader, id)
 	}
-	a = s.answer(life, w, call, res, end)
+	a = s.answer(life, w, call, redact, res, end)
 	if err := a.open(res); err != nil {
 		if errors.Is(context.Cause(life), guard.ErrRevoked) {
 			return nil, cut(out, guard.ErrRevoked), s.guard.TakenBack(r)
 		}
-		return nil, audit.Outcome{Result: "upstream", Reason: codeList}, err
+		return nil, failed(err), err
 	}
 	return a, out, nil
 }

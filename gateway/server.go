@@ -5,10 +5,13 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"sync/atomic"
 
+	"github.com/maypok86/otter/v2"
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/doorward-mcp/doorward/guard"
+	"github.com/doorward-mcp/doorward/mcp"
 	"github.com/doorward-mcp/doorward/seal"
 )
 
@@ -23,6 +26,7 @@ type Config struct {
 	Tasks        *Tasks       // nil: tasks are of this Server alone, and nobody's after it
 	Tracer       trace.Tracer // nil: no spans are made
 	ToolSearch   []string     // names of tools whose results list tools, and are filtered as lists are
+	Redacts      bool         // the Decider may ask for redactions: on a stream, no answer is passed on of which it is not known what was asked. False: so from the first redaction on
 }
 
 // Upstream is where calls go: an address, or a process. The request that it gets has no address of its own.
@@ -38,6 +42,9 @@ type Renew func(c guard.Call, sent http.Header) bool
 type Server struct {
 	c     Config
 	guard *guard.Guard
+
+	redacting *atomic.Bool                     // something was taken out of an answer of this server
+	hashes    *otter.Cache[[32]byte, mcp.Hash] // :: hash of a definition as it was written → its hash
 }
 
 // New refuses what guard.New refuses.
@@ -55,7 +62,11 @@ func New(c Config) (*Server, error) {
 	if c.Slog == nil {
 		c.Slog = slog.Default()
 	}
-	return &Server{c, g}, nil
+	s := &Server{c: c, guard: g, redacting: c.Tasks.redacting(c.Resource.URI), hashes: newHashes()}
+	if c.Redacts {
+		s.redacting.Store(true)
+	}
+	return s, nil
 }
 
 // Metadata serves the document of RFC 9728.

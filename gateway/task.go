@@ -19,36 +19,34 @@ import (
 // maxTasks bounds what is remembered; those that were asked for least are forgotten first, and are nobody's then.
 const maxTasks = 100_000
 
-// Tasks knows whose the tasks of any number of servers are, and which requests were searches for tools, in memory alone. It is
-// safe for concurrent use. The zero Tasks cannot be used: NewTasks makes one.
+// Tasks knows whose the tasks of any number of servers are, and what must be known of requests whose answers come late, in
+// memory alone. It is safe for concurrent use. The zero Tasks cannot be used: NewTasks makes one.
 type Tasks struct {
-	owners   *otter.Cache[[32]byte, [32]byte] // :: hash of a server and a task's id → hash of whose it is
-	searches *otter.Cache[[32]byte, struct{}] // :: hash of a caller, a session and a request's id that was a search for tools
+	owners *otter.Cache[[32]byte, owned] // :: hash of a server and a task's id → whose it is
+	memory
+}
+
+// owned is a task of somebody.
+type owned struct {
+	by     [32]byte       // hash of whose it is
+	redact *mcp.Redaction // what is taken out of what is told of it
 }
 
 // NewTasks knows of no task.
 func NewTasks() *Tasks {
-	return &Tasks{otter.Must(&otter.Options[[32]byte, [32]byte]{MaximumSize: maxTasks}), otter.Must(&otter.Options[[32]byte, struct{}]{MaximumSize: maxTasks})}
-}
-
-// searched remembers a search for tools, whose answer may be sent again on a stream that its caller opens.
-func (t *Tasks) searched(c guard.Call, id string) { t.searches.Set(searchKey(c, id), struct{}{}) }
-
-// search reports whether a request of the caller's session was a search for tools.
-func (t *Tasks) search(c guard.Call, id string) bool {
-	_, ok := t.searches.GetIfPresent(searchKey(c, id))
-	return ok
-}
-
-func searchKey(c guard.Call, id string) [32]byte {
-	return sha256.Sum256(append(belongs(ofSession, c), c.Message.Session+"\n"+id...))
+	return &Tasks{otter.Must(&otter.Options[[32]byte, owned]{MaximumSize: maxTasks}), newMemory()}
 }
 
 func taskKey(c guard.Call, id string) [32]byte { return sha256.Sum256([]byte(c.Server + "\n" + id)) }
 
-// made remembers for whom a task was made. An upstream that began anew may give an id again: the last one has it.
-func (t *Tasks) made(c guard.Call, id string) {
-	t.owners.Set(taskKey(c, id), sha256.Sum256(belongs(ofSession, c)))
+// made remembers for whom a task was made, and what is taken out of its result. An upstream that began anew may give an id
+// again: the last one has it.
+func (t *Tasks) made(c guard.Call, id string, r *mcp.Redaction) {
+	by := sha256.Sum256(belongs(ofSession, c))
+	if was, ok := t.owners.GetIfPresent(taskKey(c, id)); ok && was.by == by {
+		r = r.With(was.redact) // whoever has a task told of again in another answer frees it of nothing
+	}
+	t.owners.Set(taskKey(c, id), owned{by, r})
 }
 
 // makesTask reports whether the answer with this id can be about a task that was made for the call: it answers what makes
@@ -67,8 +65,14 @@ func makesTask(c guard.Call, id string) bool {
 
 // of reports whether a task is the caller's.
 func (t *Tasks) of(c guard.Call, id string) bool {
-	owner, ok := t.owners.GetIfPresent(taskKey(c, id))
-	return ok && owner == sha256.Sum256(belongs(ofSession, c))
+	task, ok := t.owners.GetIfPresent(taskKey(c, id))
+	return ok && task.by == sha256.Sum256(belongs(ofSession, c))
+}
+
+// redaction is what is taken out of what is told of a task.
+func (t *Tasks) redaction(c guard.Call, id string) *mcp.Redaction {
+	task, _ := t.owners.GetIfPresent(taskKey(c, id))
+	return task.redact
 }
 
 // ownTasks refuses a call about a task that is not the caller's, as if there were none.

@@ -34,6 +34,17 @@ func insufficient(reason, description string) error {
 	return &oauth.Error{Status: http.StatusUnauthorized, Code: insufficientAuthentication, Reason: reason, Description: description}
 }
 
+// complete adds to the challenge of a rule what this server asks for of every sign-in, where the rule does not ask for more: a
+// person who signs in as the rule says is not to be sent to sign in once more.
+func (a Authentication) complete(c *oauth.Challenge) {
+	if c.ACR == "" {
+		c.ACR = strings.Join(a.ACR, " ")
+	}
+	if own := int(a.MaxAge / time.Second); own > 0 && (c.MaxAge == 0 || own < c.MaxAge) {
+		c.MaxAge = own
+	}
+}
+
 // demand adds to a challenge what a new sign-in must be: all that is asked for, so that one sign-in does.
 func (a Authentication) demand(c *oauth.Challenge) {
 	c.ACR, c.MaxAge = strings.Join(a.ACR, " "), int(a.MaxAge/time.Second)

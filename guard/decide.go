@@ -14,43 +14,50 @@ import (
 
 // denial is a refusal by decision. It is answered as a JSON-RPC error with the id of the operation.
 type denial struct {
-	answer *oauth.Error
-	id     string // of the operation that was denied
+	answer  *oauth.Error
+	id      string            // of the operation that was denied
+	lacking policy.Lacking    // all of it, also what no token helps with
+	decided []policy.Decision // on the way to it, for the record
 }
 
 func (d *denial) Error() string { return d.answer.Error() }
 func (d *denial) Unwrap() error { return d.answer }
 
 // decide asks once for each operation of the message. All must be allowed; of a batch that is not, everything that it lacks
-// is said at once, and nothing if one of its operations is out of reach whatever the token.
+// is said at once, and nothing if one of its operations is out of reach whatever the token. After the decisions of the
+// operations stand those of what they are about besides.
 func (g *Guard) decide(r *http.Request, c Call) ([]policy.Decision, error) {
 	all := make([]policy.Decision, 0, len(c.Message.Operations))
 	var first *denial
 	var worst policy.Decision
+	top := 0 // the rank of worst
 	for _, op := range asked(c.Message) {
 		if !inTask(c.Caller, op) {
-			return nil, &denial{notInTask, op.ID}
+			return nil, &denial{answer: notInTask, id: op.ID, decided: all}
 		}
-		d := g.c.Decider.Decide(r.Context(), policy.Request{Now: c.Request.Now, Server: c.Server, Operation: op, Caller: c.Caller, Client: c.Request.Client})
+		d := g.c.Decider.Decide(r.Context(), policy.Request{Now: c.Request.Now, Server: c.Server, Operation: op, Shown: g.shown(c, op), Caller: c.Caller, Client: c.Request.Client})
 		all = append(all, d)
 		switch {
 		case d.Verdict == policy.Allow:
-		case first == nil:
-			first, worst = &denial{id: op.ID}, d
-		case helps(worst) && !helps(d):
-			first.id, worst = op.ID, d
-		case helps(worst):
-			worst.Lacking.Scopes = worst.Lacking.Scopes.Union(d.Lacking.Scopes)
+		case rank(d) > top:
+			top, first = rank(d), &denial{id: op.ID}
+			d.Lacking = d.Lacking.Union(worst.Lacking)
+			worst = d
+		default:
+			worst.Lacking = worst.Lacking.Union(d.Lacking)
 		}
 	}
 	if first != nil {
-		first.answer = g.denied(r, c, worst)
+		if top == hopeless {
+			worst.Lacking = policy.Lacking{} // what others of the batch lack would not help
+		}
+		first.answer, first.lacking, first.decided = g.denied(r, c, worst), worst.Lacking, all
 		return nil, first
 	}
 	if len(all) == 0 { // nothing asked is nothing allowed
 		return nil, &mcp.Error{Status: http.StatusBadRequest, Code: mcp.InvalidRequest, Message: "the message asks for nothing"}
 	}
-	return all[:len(c.Message.Operations)], nil
+	return all, nil
 }
 
 // asked is every operation of the message, and after them the use of everything that one of them is about besides.
@@ -92,35 +99,11 @@ func inTask(c token.Caller, op mcp.Operation) bool {
 // notInTask has no challenge: a new token for the same task would do no better.
 var notInTask = &oauth.Error{Status: http.StatusForbidden, Code: "access_denied", Reason: "task", Description: "the token is for one task, and this operation is not in it"}
 
-// helps reports whether a token with more scope would be allowed what a decision does not.
-func helps(d policy.Decision) bool {
-	return d.Verdict == policy.Challenge && len(d.Lacking.Scopes) > 0
-}
-
-// denied is the answer to a decision that is not Allow. It has a challenge only where a new token would help.
-func (g *Guard) denied(r *http.Request, c Call, d policy.Decision) *oauth.Error {
-	e := &oauth.Error{Status: http.StatusForbidden, Code: "access_denied", Reason: d.Code, Description: d.Title}
-	if !helps(d) {
-		return e
-	}
-	// MCP 2026-07-28, Scope Challenge Handling: everything that this operation lacks at once; the client accumulates.
-	// Clients of older revisions do not, so for them what they have stands there too.
-	scopes := d.Lacking.Scopes
-	if c.Message.Revision != mcp.V20260728 {
-		scopes = scopes.Union(c.Caller.Scopes)
-	}
-	e.Code = "insufficient_scope"
-	e.Challenge = &oauth.Challenge{Error: e.Code, Description: e.Description, Scope: g.asked(scopes), ResourceMetadata: g.metadataURL(r)}
-	return e
-}
-
 // Record begins the record of a call that was admitted.
 func (c Call) Record() audit.Record {
 	r := c.record()
 	r.Verdict = policy.Allow.String()
-	for _, d := range c.Decisions {
-		r.Rules, r.Bundle, r.Reason = append(r.Rules, d.Rules...), d.Bundle, d.Code
-	}
+	decided(&r, c.Decisions)
 	r.Code = audit.Listed
 	for _, op := range c.Message.Operations {
 		if k := code(op); strength[k] > strength[r.Code] {
@@ -128,6 +111,25 @@ func (c Call) Record() audit.Record {
 		}
 	}
 	return r
+}
+
+// decided puts decisions into a record, and what those that allow ask to be done.
+func decided(r *audit.Record, all []policy.Decision) {
+	for _, d := range all {
+		r.Rules, r.Bundle, r.Reason = append(r.Rules, d.Rules...), d.Bundle, d.Code
+		if s := d.Shadow; s != nil {
+			r.Shadow = append(r.Shadow, audit.Shadow{Live: d.Verdict.String(), Verdict: s.Verdict.String(), Code: s.Code, Rules: s.Rules, Bundle: s.Bundle})
+		}
+		if d.Verdict != policy.Allow {
+			continue
+		}
+		for _, o := range d.Obligations {
+			r.Obligations = append(r.Obligations, o.Name+":"+o.Value)
+			if o.Name == policy.Audit && levels[o.Value] > levels[r.Level] {
+				r.Level = o.Value
+			}
+		}
+	}
 }
 
 func (c Call) record() audit.Record {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/doorward-mcp/doorward/audit"
@@ -24,6 +25,7 @@ type Config struct {
 	Issuers        []token.Issuer    // whose tokens are taken; none: no call is admitted
 	AskedAs        map[string]string // :: scope → its name at the authorization server, where clients must ask by another one than ours
 	Decider        policy.Decider    // nil: policy.ScopesOnly
+	Definitions    Definitions       // nil: what a server says of its items is not looked at. Lists are looked at by a gateway alone
 	Revocations    Revocations       // nil: only expiry ends a token, so that its life is the bound
 	Log            *audit.Log        // nil: slog.Default
 	Slog           *slog.Logger      // what went wrong on our side; nil: slog.Default
@@ -40,6 +42,8 @@ type Guard struct {
 	c        Config
 	verifier *token.Verifier
 	quotas   *quotas
+	ruled    *ruled
+	showing  sync.Mutex // held while it is remembered what somebody is not shown
 }
 
 // New refuses a Config that could admit nobody or everybody.
@@ -78,7 +82,7 @@ func New(c Config) (*Guard, error) {
 		_, _ = rand.Read(c.SessionKey) // it never fails: crypto/rand
 	}
 	c.Limits, c.DPoP = c.Limits.WithDefaults(), c.DPoP.withDefaults()
-	return &Guard{c: c, verifier: token.NewVerifier(c.Issuers...), quotas: newQuotas(c.Limits)}, nil
+	return &Guard{c: c, verifier: token.NewVerifier(c.Issuers...), quotas: newQuotas(c.Limits), ruled: newRuled()}, nil
 }
 
 // Call is an admitted request: everything that was found out on the way, built once.
@@ -92,8 +96,9 @@ type Call struct {
 }
 
 // Admit runs the path of a request up to the decision. What it refuses it has recorded; Refuse answers the error. Whoever is
-// admitted is counted until Done.
-func (g *Guard) Admit(r *http.Request) (Call, error) {
+// admitted is counted until Done. does are the obligations (policy.Redact) that whoever asks carries out, besides those that
+// the guard does itself: a call with any other is refused.
+func (g *Guard) Admit(r *http.Request, does ...string) (Call, error) {
 	call := Call{Request: request.From(r.Context()), Server: g.c.Resource.URI}
 	if err := g.checkOrigin(r); err != nil {
 		return Call{}, g.refused(r, call, err)
@@ -111,25 +116,38 @@ func (g *Guard) Admit(r *http.Request) (Call, error) {
 			g.quotas.leave(call)
 		}
 	}()
-	if err := g.judge(r, &call); err != nil {
+	if err := g.judge(r, &call, does); err != nil {
 		return Call{}, g.refused(r, call, err)
 	}
 	admitted = true
+	g.notified(r.Context(), call)
 	return call, nil
 }
 
 // judge reads the message of a caller who is let in, and decides.
-func (g *Guard) judge(r *http.Request, c *Call) (err error) {
+func (g *Guard) judge(r *http.Request, c *Call, does []string) (err error) {
 	if c.Message, err = g.read(r); err != nil {
 		return err
 	}
 	if err := g.quotas.weigh(c.Request.Now, *c, len(c.Message.Body)); err != nil {
 		return err
 	}
-	if c.Decisions, err = g.decide(r, *c); err != nil {
+	all, err := g.decide(r, *c)
+	if err != nil {
 		return err
 	}
-	return g.quotas.enterTools(c.Request.Now, c.Message)
+	c.Decisions = all[:len(c.Message.Operations)]
+	if err := oblige(*c, all, does); err != nil {
+		return err
+	}
+	if err := g.quotas.enterTools(c.Request.Now, c.Message); err != nil {
+		return err
+	}
+	if err := g.ruled.enter(c.Request.Now, *c); err != nil {
+		g.quotas.leaveTools(c.Message.Operations)
+		return err
+	}
+	return nil
 }
 
 // Done ends the counting of a call that Admit admitted, once its answer has ended.
@@ -141,6 +159,12 @@ func (g *Guard) Done(c Call) {
 // refused records a refusal and returns it as it is.
 func (g *Guard) refused(r *http.Request, c Call, err error) error {
 	record := c.record()
+	decided(&record, c.Decisions)
+	var d *denial
+	if errors.As(err, &d) {
+		decided(&record, d.decided)
+	}
+	record.Obligations, record.Level = nil, "" // of a call that is not made
 	record.Code, record.Verdict, record.Reason = audit.RequestRefused, policy.Deny.String(), reason(err)
 	if c.Caller.Subject != "" {
 		record.Code = audit.CallRefused

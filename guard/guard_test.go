@@ -196,7 +196,7 @@ func TestADenialIsAnAnswerToItsRequest(t *testing.T) {
 	}
 	delete(got["error"].(map[string]any)["data"].(map[string]any), "request_id")
 	want := map[string]any{"jsonrpc": "2.0", "id": 7.0, "error": map[string]any{"code": 40300.0, "message": "the token lacks scope for this operation",
-		"data": map[string]any{"error": "insufficient_scope", "error_description": "the token lacks scope for this operation", "code": "insufficient_scope"}}}
+		"data": map[string]any{"error": "insufficient_scope", "error_description": "the token lacks scope for this operation", "code": "insufficient_scope", "lacking": map[string]any{"scopes": []any{"mcp"}}}}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
 	}

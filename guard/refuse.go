@@ -40,7 +40,7 @@ func (g *Guard) Refuse(w http.ResponseWriter, r *http.Request, err error) {
 	answer.RequestID = id
 	var denied *denial
 	if errors.As(err, &denied) {
-		write(w, answer.HTTPStatus(), DenialBody(denied.id, &answer))
+		write(w, answer.HTTPStatus(), denied.body(&answer, g.asked(denied.lacking.Scopes)))
 		return
 	}
 	write(w, answer.HTTPStatus(), answer.Body())
@@ -50,13 +50,31 @@ func (g *Guard) Refuse(w http.ResponseWriter, r *http.Request, err error) {
 func (g *Guard) TakenBack(r *http.Request) error { return g.challenge(r, revoked) }
 
 // DenialBody is a JSON-RPC error with the members of an OAuth error in data. An empty id is a message without one.
-func DenialBody(id string, e *oauth.Error) []byte {
-	return mcp.ErrorBody(id, mcp.Denied, e.Description, struct {
-		Error       string `json:"error"`
-		Description string `json:"error_description"`
-		Code        string `json:"code"`
-		RequestID   string `json:"request_id"`
-	}{e.Code, e.Description, e.Reason, e.RequestID})
+func DenialBody(id string, e *oauth.Error) []byte { return (&denial{id: id}).body(e, nil) }
+
+// body is the JSON-RPC error of a denial. Of what is lacking only what applies is said; scopes have the names by which clients
+// ask for them.
+func (d *denial) body(e *oauth.Error, scopes oauth.Scopes) []byte {
+	var missing *lacking
+	if l := d.lacking; l.Token() || l.Account != "" || l.Approval {
+		missing = &lacking{scopes, l.ACR, l.MaxAge, l.Account, l.Approval}
+	}
+	return mcp.ErrorBody(d.id, mcp.Denied, e.Description, struct {
+		Error       string   `json:"error"`
+		Description string   `json:"error_description"`
+		Code        string   `json:"code"`
+		RequestID   string   `json:"request_id"`
+		Lacking     *lacking `json:"lacking,omitempty"`
+	}{e.Code, e.Description, e.Reason, e.RequestID, missing})
+}
+
+// lacking is policy.Lacking as clients read it.
+type lacking struct {
+	Scopes   []string `json:"scopes,omitempty"`
+	ACR      string   `json:"acr_values,omitempty"`
+	MaxAge   int      `json:"max_age,omitempty"`
+	Account  string   `json:"account,omitempty"`
+	Approval bool     `json:"approval,omitempty"`
 }
 
 // Inert has a browser make no page of an answer, whatever its media type: the pages of an authorization server may stand at

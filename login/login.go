@@ -53,7 +53,8 @@ type Store struct {
 // People are local accounts.
 type People interface {
 	Person(ctx context.Context, now time.Time, name string) (Person, error)
-	Add(ctx context.Context, in audit.Intent, p Person) error // ErrTaken
+	Name(ctx context.Context, p token.Principal) (string, error) // ErrNotFound: somebody without an account here
+	Add(ctx context.Context, in audit.Intent, p Person) error    // ErrTaken
 	// SetGroups replaces the groups of a person, and with end takes back everything that the person has granted.
 	SetGroups(ctx context.Context, in audit.Intent, p token.Principal, groups []string, end bool) error
 }

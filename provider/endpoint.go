@@ -49,7 +49,12 @@ func (e Endpoint) Post(ctx context.Context, form url.Values) (status int, body [
 	if err != nil {
 		return 0, nil, err
 	}
-	res, err := e.client().Do(r)
+	return send(e.HTTP, r)
+}
+
+// send gives the answer to r, whatever its status.
+func send(with *http.Client, r *http.Request) (status int, body []byte, err error) {
+	res, err := client(with).Do(r)
 	if err != nil {
 		return 0, nil, fmt.Errorf("asking %s: %w: %w", shown(r.URL), ErrUnreachable, plain(err))
 	}
@@ -105,10 +110,10 @@ func (e Endpoint) request(ctx context.Context, form url.Values) (*http.Request, 
 	return r, nil
 }
 
-func (e Endpoint) client() *http.Client {
+func client(with *http.Client) *http.Client {
 	c := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	if e.HTTP != nil {
-		c.Transport, c.Timeout = e.HTTP.Transport, e.HTTP.Timeout
+	if with != nil {
+		c.Transport, c.Timeout = with.Transport, with.Timeout
 	}
 	return c
 }

@@ -17,13 +17,14 @@ import (
 
 // DB is one database. It is safe for concurrent use.
 type DB struct {
-	read    *sql.DB  // for reading; on PostgreSQL for everything
-	parsed  sync.Map // :: text → *sql.Stmt of read: SQLite takes longer to parse a query than to answer it
-	box     *seal.Box
-	dialect dialect
-	writer  *writer // nil: each act has a transaction of its own
-	revoked *Revocations
-	alone   *lock // nil: other processes may have it open too
+	read        *sql.DB  // for reading; on PostgreSQL for everything
+	parsed      sync.Map // :: text → *sql.Stmt of read: SQLite takes longer to parse a query than to answer it
+	box         *seal.Box
+	dialect     dialect
+	writer      *writer // nil: each act has a transaction of its own
+	revoked     *Revocations
+	definitions *Definitions
+	alone       *lock // nil: other processes may have it open too
 }
 
 // dialect is all that differs between databases.
@@ -51,7 +52,7 @@ func Open(ctx context.Context, address string, box *seal.Box) (*DB, error) {
 		return nil, fmt.Errorf("opening the database: %w", err)
 	}
 	db.box = box
-	db.revoked = newRevocations(db)
+	db.revoked, db.definitions = newRevocations(db), newDefinitions(db)
 	if err := db.prepare(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("opening the database: %w", err), db.Close())
 	}
@@ -70,6 +71,9 @@ func (db *DB) prepare(ctx context.Context) error {
 		if _, err := db.dialect.migrate(ctx, db.read, n+1, text); err != nil {
 			return err
 		}
+	}
+	if err := db.definitions.load(ctx); err != nil {
+		return err
 	}
 	return db.revoked.load(ctx)
 }

@@ -31,6 +31,12 @@ func (s People) Person(ctx context.Context, _ time.Time, name string) (login.Per
 	return scanPerson(s.db.row(ctx, "SELECT "+personColumns+" FROM people WHERE name = $1", name))
 }
 
+// Name is what a person is called. The error is login.ErrNotFound for somebody who has no account here.
+func (s People) Name(ctx context.Context, p token.Principal) (name string, err error) {
+	err = s.db.row(ctx, "SELECT name FROM people WHERE issuer = $1 AND subject = $2", p.Issuer, p.Subject).Scan(&name)
+	return name, none(err, login.ErrNotFound)
+}
+
 func scanPerson(row *sql.Row) (p login.Person, err error) {
 	var groups string
 	var disabled int64

@@ -112,6 +112,8 @@ INSERT INTO counters (name, value) VALUES ('revocations', 0);
 `, grantsSchema,
 	registrationSchema,
 	partialSchema,
+	bundlesSchema,
+	definitionsSchema,
 }
 
 // partialSchema finds what few rows are: clients that nobody has used, whose registration is still known by its network, and

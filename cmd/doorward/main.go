@@ -29,6 +29,7 @@ type cli struct {
 	Serve   serveCmd   `cmd:"" help:"Serve many MCP servers as a configuration file says."`
 	Call    callCmd    `cmd:"" help:"Call a tool of a protected server."`
 	Tools   toolsCmd   `cmd:"" help:"List the tools of a protected server."`
+	Policy  policyCmd  `cmd:"" help:"Check, test and explain a policy bundle."`
 	Config  configCmd  `cmd:"" help:"Check a configuration file."`
 	Admin   adminCmd   `cmd:"" help:"Administer a server that runs."`
 	Version versionCmd `cmd:"" help:"Print the version."`

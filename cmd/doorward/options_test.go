@@ -154,7 +154,7 @@ func TestTheReadyLine(t *testing.T) {
 func TestPrintConfig(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "data")
 	status, out, said := ran(t, "protect", "--print-config", "--data", dir, "--name", "Mine", "--env", "A", "--env", "B=c", "--", "npx", "-y", "server")
-	for _, want := range []string{"public_url: http://127.0.0.1:8080\n", "listen: 127.0.0.1:8080\n", "data: " + dir + "\n", "path: /mcp\n", "name: Mine\n", "- npx\n", "- server\n", "- A\n", "- B=c\n", "policy: scopes-only\n", "mode: open\n"} {
+	for _, want := range []string{"public_url: http://127.0.0.1:8080\n", "listen: 127.0.0.1:8080\n", "data: " + dir + "\n", "path: /mcp\n", "name: Mine\n", "- npx\n", "- server\n", "- A\n", "- B=c\n", "policy:\n  bundle: " + filepath.Join(dir, "policy") + "\n", "mode: open\n"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("it lacks %q", want)
 		}

@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/doorward-mcp/doorward"
@@ -44,7 +45,7 @@ func (p *protectCmd) Run(ctx context.Context, io streams) error {
 		_, err = io.out.Write(b)
 		return err
 	}
-	return serve(ctx, io, c, nil)
+	return serve(ctx, io, c, &watcher{path: c.Policy.Bundle, read: func() (config.Config, error) { return c, nil }})
 }
 
 func (p *protectCmd) config() (c config.Config, err error) {
@@ -55,7 +56,7 @@ func (p *protectCmd) config() (c config.Config, err error) {
 	if err != nil {
 		return c, err
 	}
-	c = config.Config{Listen: p.Listen, PublicURL: p.PublicURL, Servers: map[string]config.Server{"mcp": s}, Policy: "scopes-only",
+	c = config.Config{Listen: p.Listen, PublicURL: p.PublicURL, Servers: map[string]config.Server{"mcp": s},
 		Registration:              config.Registration{Policy: registration.Policy{Mode: registration.ModeOpen}},
 		InsecureLoopbackDocuments: p.InsecureLoopbackDocuments}
 	if (p.TLSCert == "") != (p.TLSKey == "") {
@@ -70,6 +71,7 @@ func (p *protectCmd) config() (c config.Config, err error) {
 	if c.Data, err = dataDir(p.Data, p.Listen); err != nil {
 		return c, err
 	}
+	c.Policy.Bundle = filepath.Join(c.Data, ownBundle)
 	here, err := os.Getwd()
 	if err != nil {
 		return c, usage("finding the current directory: %w", err)

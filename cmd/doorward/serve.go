@@ -63,6 +63,9 @@ func serve(ctx context.Context, io streams, c config.Config, changes *watcher) (
 		return err
 	}
 	defer func() { err = errors.Join(err, release()) }()
+	if err := openBundle(c); err != nil {
+		return err
+	}
 	box, err := seal.OpenKeyFile(filepath.Join(c.Data, "key"))
 	if err != nil {
 		return failed{exitUsage, err}

@@ -172,7 +172,7 @@ func TestAccessTokensWriteNoRow(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer func() { _ = db.Close() }()
-		tables := "people sessions links clients pendings devices once consents grants revocations signing_keys settings counters"
+		tables := "people sessions links clients pendings devices once consents grants revocations signing_keys settings counters bundles definitions shown"
 		for table := range strings.FieldsSeq(tables) {
 			var here int
 			if err := db.QueryRowContext(t.Context(), "SELECT count(*) FROM "+table).Scan(&here); err != nil {

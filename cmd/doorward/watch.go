@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/doorward-mcp/doorward/config"
+	"github.com/doorward-mcp/doorward/policy/cedar"
 )
 
 // glance is how often the files are looked at. Their bytes are compared: a volume that swaps links, as Kubernetes mounts
@@ -74,12 +75,32 @@ func (w *watcher) settled(c config.Config) (sum [sha256.Size]byte) {
 func (w *watcher) sum(c config.Config) (sum [sha256.Size]byte) {
 	h := sha256.New()
 	for _, path := range append([]string{w.path}, c.Files()...) {
-		b, err := os.ReadFile(path)
-		if err != nil {
-			b = nil
-		}
-		part := sha256.Sum256(b)
+		part := sha256.Sum256(contents(path))
 		h.Write(part[:])
 	}
 	return [sha256.Size]byte(h.Sum(nil))
+}
+
+// contents are those of a file, or what names those of the policy bundle that a directory is; nil: it cannot be read.
+func contents(path string) []byte {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil
+	}
+	if !info.IsDir() {
+		b, err := os.ReadFile(path)
+		if err != nil {
+			return nil
+		}
+		return b
+	}
+	files, err := cedar.ReadFiles(os.DirFS(path))
+	if err != nil {
+		return nil
+	}
+	b, err := files.Archive()
+	if err != nil {
+		return nil
+	}
+	return b
 }

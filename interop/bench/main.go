@@ -34,7 +34,7 @@ func main() {
 	flag.IntVar(&o.rounds, "rounds", 3, "rounds; the median counts")
 	flag.IntVar(&o.connections, "connections", 32, "connections that load")
 	flag.IntVar(&o.streams, "streams", 100_000, "SSE answers that must arrive whole")
-	flag.StringVar(&o.part, "part", "all", "gateway, issuer, all, or scale, which is not in all")
+	flag.StringVar(&o.part, "part", "all", "policy, gateway, issuer, all, or scale, which is not in all")
 	flag.StringVar(&o.only, "only", "", "of issuer: the operations whose name begins so; empty: all")
 	flag.IntVar(&o.codes, "codes", 2000, "codes that a round redeems, and clients that it registers, at most")
 	flag.StringVar(&o.memory, "memory", "/dev/shm", "a directory on tmpfs")
@@ -69,6 +69,8 @@ type options struct {
 
 func bench(ctx context.Context, o options) error {
 	switch o.part {
+	case "policy":
+		return policies(ctx, o)
 	case "gateway":
 		return gateway(ctx, o)
 	case "issuer":
@@ -76,6 +78,9 @@ func bench(ctx context.Context, o options) error {
 	case "scale":
 		return scale(ctx, o)
 	case "all":
+		if err := policies(ctx, o); err != nil {
+			return err
+		}
 		if err := gateway(ctx, o); err != nil {
 			return err
 		}
