@@ -108,12 +108,13 @@ var (
 	upstreamOK = prometheus.NewDesc("doorward_upstream_well", "1 for an upstream that calls are sent to, 0 for one that is left out.", []string{"server", "upstream"}, nil)
 	processes  = prometheus.NewDesc("doorward_processes", "Processes of a stdio server, by whether they have said anything yet.", []string{"server", "state"}, nil)
 	failures   = prometheus.NewDesc("doorward_process_failures_total", "Processes of a stdio server that ended before they said anything.", []string{"server"}, nil)
+	skipped    = prometheus.NewDesc("doorward_policy_skipped_permits_total", "Times that a permit could not be evaluated, and so permitted nothing, since the rules were loaded.", nil, nil)
 	upstreamIn = prometheus.NewDesc("doorward_upstream_in_flight", "Requests at an upstream.", []string{"server", "upstream"}, nil)
 )
 
 // Describe is a prometheus.Collector's.
 func (s state) Describe(to chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{newsAge, keyAge, inFlight, upstreamOK, upstreamIn, processes, failures} {
+	for _, d := range []*prometheus.Desc{newsAge, keyAge, inFlight, upstreamOK, upstreamIn, processes, failures, skipped} {
 		to <- d
 	}
 }
@@ -138,6 +139,11 @@ func (s state) Collect(to chan<- prometheus.Metric) {
 		active += one.use.active.Load()
 	}
 	gauge(inFlight, float64(active))
+	unread := 0.0
+	if g.rules.engine != nil {
+		unread = float64(g.rules.engine.Skipped())
+	}
+	to <- prometheus.MustNewConstMetric(skipped, prometheus.CounterValue, unread)
 	for name, pool := range named[*stdio.Pool](g) {
 		s := pool.Stats()
 		gauge(processes, float64(s.Running), name, "running")

@@ -16,6 +16,7 @@ import (
 	"github.com/doorward-mcp/doorward/authserver"
 	"github.com/doorward-mcp/doorward/config"
 	"github.com/doorward-mcp/doorward/gateway"
+	"github.com/doorward-mcp/doorward/guard"
 	"github.com/doorward-mcp/doorward/internal/fetch"
 	"github.com/doorward-mcp/doorward/login"
 	"github.com/doorward-mcp/doorward/registration"
@@ -55,6 +56,7 @@ type ground struct {
 	log      *audit.Log
 	nonces   token.Nonces
 	tasks    *gateway.Tasks
+	rates    *guard.RuleRates // of all servers, so that a reload forgets nobody's calls
 	instance string
 	metrics  *metrics
 	closing  []func() error // in the order of making
@@ -104,7 +106,7 @@ func (i *Installation) open(ctx context.Context, c config.Config) error {
 	}
 	i.metrics = newMetrics(i.e.Version)
 	i.metrics.registry.MustRegister(state{i})
-	i.log, i.tasks = audit.New(i.metrics.sink(i.e.Audit, i.e.Now, i.serverOf)), gateway.NewTasks()
+	i.log, i.tasks, i.rates = audit.New(i.metrics.sink(i.e.Audit, i.e.Now, i.serverOf)), gateway.NewTasks(), guard.NewRuleRates()
 	i.closing = append(i.closing, i.log.Close)
 	if err := i.openStore(ctx, c); err != nil {
 		return err

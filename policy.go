@@ -108,12 +108,7 @@ func (g *generation) readBundle(dir string) (cedar.Files, error) {
 }
 
 func (g *generation) load(ctx context.Context, files cedar.Files) (*cedar.Engine, error) {
-	o := cedar.Options{Issuer: g.c.PublicURL, Servers: map[string]cedar.Server{}}
-	for _, name := range g.names() {
-		s := g.c.Servers[name]
-		o.Servers[name] = cedar.Server{Resource: g.c.Resource(s).URI, Scopes: s.ScopeNames()}
-	}
-	engine, err := cedar.Load(files, o)
+	engine, err := cedar.Load(files, PolicyOptions(g.c))
 	if err != nil {
 		return nil, err
 	}
@@ -121,6 +116,15 @@ func (g *generation) load(ctx context.Context, files cedar.Files) (*cedar.Engine
 		g.e.Slog.WarnContext(ctx, "policy", "warning", w.String())
 	}
 	return engine, nil
+}
+
+// PolicyOptions is what the policy bundle of a configuration is held against.
+func PolicyOptions(c config.Config) cedar.Options {
+	o := cedar.Options{Issuer: c.PublicURL, Servers: map[string]cedar.Server{}}
+	for name, s := range c.Servers {
+		o.Servers[name] = cedar.Server{Resource: c.Resource(s).URI, Scopes: s.ScopeNames()}
+	}
+	return o
 }
 
 // keepRules records that a bundle begins to decide, unless it did before, keeps the one before it, and forgets what waited for it.

@@ -30,6 +30,7 @@ type Config struct {
 	Log            *audit.Log        // nil: slog.Default
 	Slog           *slog.Logger      // what went wrong on our side; nil: slog.Default
 	Limits         Limits
+	Rates          *RuleRates       // of rules that allow something only so often; guards that share it count together. nil: this guard's own
 	DPoP           DPoP             // proofs of possession; the zero value takes them and asks nobody for one
 	Authentication Authentication   // how people must have signed in; the zero value: however
 	Now            func() time.Time // for requests that nobody began; nil: time.Now
@@ -42,7 +43,6 @@ type Guard struct {
 	c        Config
 	verifier *token.Verifier
 	quotas   *quotas
-	ruled    *ruled
 	showing  sync.Mutex // held while it is remembered what somebody is not shown
 }
 
@@ -81,8 +81,11 @@ func New(c Config) (*Guard, error) {
 		c.SessionKey = make([]byte, 32)
 		_, _ = rand.Read(c.SessionKey) // it never fails: crypto/rand
 	}
+	if c.Rates == nil {
+		c.Rates = NewRuleRates()
+	}
 	c.Limits, c.DPoP = c.Limits.WithDefaults(), c.DPoP.withDefaults()
-	return &Guard{c: c, verifier: token.NewVerifier(c.Issuers...), quotas: newQuotas(c.Limits), ruled: newRuled()}, nil
+	return &Guard{c: c, verifier: token.NewVerifier(c.Issuers...), quotas: newQuotas(c.Limits)}, nil
 }
 
 // Call is an admitted request: everything that was found out on the way, built once.
@@ -143,7 +146,7 @@ func (g *Guard) judge(r *http.Request, c *Call, does []string) (err error) {
 	if err := g.quotas.enterTools(c.Request.Now, c.Message); err != nil {
 		return err
 	}
-	if err := g.ruled.enter(c.Request.Now, *c); err != nil {
+	if err := g.c.Rates.enter(c.Request.Now, *c); err != nil {
 		g.quotas.leaveTools(c.Message.Operations)
 		return err
 	}

@@ -15,9 +15,9 @@ import (
 	"github.com/doorward-mcp/doorward/token"
 )
 
-// ruled counts the calls that rules allow only so often: at most so many in any span of time, whenever it begins. That is
+// RuleRates counts the calls that rules allow only so often: at most so many in any span of time, whenever it begins. That is
 // stricter than a bucket that fills, which lets through twice as many in its first span.
-type ruled struct {
+type RuleRates struct {
 	mu      sync.Mutex // guards what is in the tallies
 	tallies *otter.Cache[allowed, *tally]
 }
@@ -29,14 +29,14 @@ type allowed struct {
 	source, rule, value string
 }
 
-// Who falls out for the others begins anew.
-func newRuled() *ruled {
-	return &ruled{tallies: otter.Must(&otter.Options[allowed, *tally]{MaximumSize: 100_000})}
+// NewRuleRates counts from nothing. It is safe for concurrent use; who falls out for the others begins anew.
+func NewRuleRates() *RuleRates {
+	return &RuleRates{tallies: otter.Must(&otter.Options[allowed, *tally]{MaximumSize: 100_000})}
 }
 
 // enter counts a call for every rate limit of the rules that allowed it: for all of them or, with an error, for none. It is the
 // last check, so that a call which is refused for something else takes nothing.
-func (r *ruled) enter(now time.Time, c Call) error {
+func (r *RuleRates) enter(now time.Time, c Call) error {
 	counts, id := limits(c)
 	if counts == nil {
 		return nil

@@ -6,7 +6,9 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/doorward-mcp/doorward"
 	"github.com/doorward-mcp/doorward/config"
+	"github.com/doorward-mcp/doorward/policy/cedar"
 )
 
 type configCmd struct {
@@ -32,11 +34,36 @@ func (c *configValidateCmd) Run(io streams) error {
 	if err != nil {
 		return err
 	}
+	if err := validateBundles(io, read); err != nil {
+		return err
+	}
 	if io.json {
 		return printJSON(io.out, map[string]any{"file": c.File, "good": true, "servers": len(read.Servers)})
 	}
 	_, err = fmt.Fprintf(io.out, "%s is good: %s for %s.\n", c.File, counted(len(read.Servers), "server"), read.PublicURL)
 	return err
+}
+
+// validateBundles loads the policy bundles that a configuration names, as serving it would.
+func validateBundles(io streams, c config.Config) error {
+	for _, dir := range []string{c.Policy.Bundle, c.Policy.Shadow} {
+		if dir == "" {
+			continue
+		}
+		files, err := bundleFiles(dir)
+		if err != nil {
+			return err
+		}
+		if len(c.Policy.SignedBy) > 0 {
+			if err := files.Verify(c.Policy.SignedBy); err != nil {
+				return failed{exitUsage, fmt.Errorf("%s: %w", dir, err)}
+			}
+		}
+		if _, err := cedar.Load(files, doorward.PolicyOptions(c)); err != nil {
+			return printProblems(io, dir, err, exitUsage)
+		}
+	}
+	return nil
 }
 
 // Run prints the file that says the same, with its paths whole. References stay references.

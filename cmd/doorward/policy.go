@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/doorward-mcp/doorward"
 	"github.com/doorward-mcp/doorward/policy/cedar"
 )
 
@@ -27,6 +28,7 @@ type policyCmd struct {
 type policyCheckCmd struct {
 	Dir    string `arg:"" help:"Directory of the bundle."`
 	Strict bool   `help:"Count what should be looked at as wrong."`
+	Config string `placeholder:"FILE" help:"Configuration to hold it against: its servers and their scopes."`
 }
 
 // Run loads the bundle as a server would.
@@ -35,7 +37,15 @@ func (c *policyCheckCmd) Run(io streams) error {
 	if err != nil {
 		return err
 	}
-	e, err := cedar.Load(files, cedar.Options{})
+	var o cedar.Options
+	if c.Config != "" {
+		read, err := readConfig(io, c.Config)
+		if err != nil {
+			return err
+		}
+		o = doorward.PolicyOptions(read)
+	}
+	e, err := cedar.Load(files, o)
 	if err != nil {
 		return printProblems(io, c.Dir, err, exitNo)
 	}
