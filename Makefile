@@ -51,6 +51,7 @@ sabotage:
 bench: build
 	@$(need) node npm-packages postgres nginx haproxy
 	@$(timed) bench testdata/tools/in interop go run ./bench
+	@$(timed) bench-policy go test -run='^$$' -bench=Policy -benchtime=0.5s ./policy/cedar
 
 # An empty database against a full one. It takes minutes and gigabytes.
 bench-scale: build

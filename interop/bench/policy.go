@@ -13,6 +13,7 @@ import (
 
 // policies measures decisions within this process, one after another. The targets take turns, as those of the gateway do.
 func policies(ctx context.Context, o options) error {
+	var fewest, most float64
 	for _, mix := range []struct {
 		name  string
 		rules []ruled
@@ -20,23 +21,32 @@ func policies(ctx context.Context, o options) error {
 		{"10 rules, all about the call", spread(10)}, {"1,000 rules", spread(1000)}, {"10,000 rules", spread(10_000)},
 		{"1,000 rules about one tool, by 1,000 groups", byGroups()}, {"1,000 rules about one tool and everybody", aboutEverybody()},
 	} {
-		if err := policyMix(ctx, o, mix.name, mix.rules); err != nil {
+		own, err := policyMix(ctx, o, mix.name, mix.rules)
+		if err != nil {
 			return fmt.Errorf("%s: %w", mix.name, err)
 		}
+		switch len(mix.rules) {
+		case 10:
+			fewest = own.p50
+		case 10_000:
+			most = own.p50
+		}
 	}
+	fmt.Printf("doorward with 10,000 rules takes %.2f of what it takes with 10 (p50)\n\n", most/fewest)
 	return nil
 }
 
-func policyMix(ctx context.Context, o options, name string, rules []ruled) error {
+// policyMix compares deciders over one set of rules, and returns our own figures.
+func policyMix(ctx context.Context, o options, name string, rules []ruled) (own figures, err error) {
 	all, e, err := deciders(ctx, rules)
 	if err != nil {
-		return err
+		return own, err
 	}
 	var asks []func() error
 	for _, d := range all {
 		ask, err := d.settle()
 		if err != nil {
-			return fmt.Errorf("%s: %w", d.name, err)
+			return own, fmt.Errorf("%s: %w", d.name, err)
 		}
 		asks = append(asks, ask)
 	}
@@ -46,19 +56,19 @@ func policyMix(ctx context.Context, o options, name string, rules []ruled) error
 		for i, d := range all {
 			f, err := repeat(o.each/5, asks[i])
 			if err != nil {
-				return fmt.Errorf("%s: %w", d.name, err)
+				return own, fmt.Errorf("%s: %w", d.name, err)
 			}
 			d.figures = append(d.figures, f)
 		}
 	}
 	fmt.Printf("%-46s %10s %10s %10s %12s\n", name, "p50 us", "p99 us", "CPU us", "x doorward")
-	own := median(all[0].figures)
+	own = median(all[0].figures)
 	for _, d := range all {
 		f := median(d.figures)
 		fmt.Printf("%-46s %10.2f %10.2f %10.2f %12.2f\n", d.name, f.p50, f.p99, f.cpu, f.p50/own.p50)
 	}
 	fmt.Println()
-	return nil
+	return own, nil
 }
 
 // settle sees that what is measured decides: that it allows the call, and would not with another discount.

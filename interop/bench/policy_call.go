@@ -69,7 +69,9 @@ func plain(discount string) (upstream.Request, upstream.EntityMap, error) {
 	if err != nil {
 		return upstream.Request{}, nil, err
 	}
-	uid := func(kind types.EntityType, id string) types.EntityUID { return types.NewEntityUID(kind, types.String(id)) }
+	uid := func(kind types.EntityType, id string) types.EntityUID {
+		return types.NewEntityUID(kind, types.String(id))
+	}
 	text := func(s string) types.Value { return types.String(s) }
 	record := func(m types.RecordMap) types.Value { return types.NewRecord(m) }
 	args := record(types.RecordMap{

@@ -66,7 +66,7 @@ func (s *subject) itself() cedar.Entity {
 }
 
 // principal is the entity that a caller is. A subject is unique only under its issuer, so that of another issuer carries its
-// name. Nobody's own authorization server lets a person have a client's id: see TestPeopleAreNoClients.
+// name. Whoever calls an open server is User::"#anonymous".
 func (e *Engine) principal(c *token.Caller, f policy.Facts) cedar.EntityUID {
 	switch {
 	case c.Subject != c.Client:
@@ -165,8 +165,7 @@ func (r *reading) of(members ...string) (read []string) {
 // context is what rules read of a request, with the arguments if they are given.
 func (e *Engine) context(r *policy.Request, a *action, p *contextPlan, args *cedar.Record) cedar.Record {
 	d := spareDrafts.Get().(*drafts)
-	defer spareDrafts.Put(d)
-	return d.record(p.members, func(name string) cedar.Value {
+	record := d.record(p.members, func(name string) cedar.Value {
 		switch name {
 		case "token":
 			return d.record(p.token, func(name string) cedar.Value { return tokenMember(r, name) })
@@ -187,6 +186,8 @@ func (e *Engine) context(r *policy.Request, a *action, p *contextPlan, args *ced
 		}
 		return nil
 	})
+	spareDrafts.Put(d)
+	return record
 }
 
 // noAccounts are the accounts that a person has linked: nothing fills them.
@@ -267,28 +268,37 @@ func (e *Engine) delegation(r *policy.Request, name string) cedar.Value {
 }
 
 // human reports whether a person stands behind a call. Our own tokens for a client alone have it as their subject. How others
-// write them differs, so that of theirs only those count that say when the person signed in.
+// write them differs, so that of theirs only those count that say when the person signed in. Whoever calls an open server has no
+// token and no client, and may be anybody or anything.
 func human(c *token.Caller) bool {
-	return c.Subject != c.Client && (!c.Foreign || !c.Authenticated.IsZero())
+	return c.Client != "" && c.Subject != c.Client && (!c.Foreign || !c.Authenticated.IsZero())
 }
+
+// What evidence there is of who a client is.
+const (
+	evidenceKey      = "dpop"          // the token is bound to a key
+	evidenceSecret   = "authenticated" // it proves itself by a secret or a key
+	evidenceListed   = "listed"        // it is the operator's
+	evidenceDocument = "document"      // it has metadata at an https address of its own
+)
 
 // evidence is how it is known who the client is; nothing: its name is its own word. What is registered says nothing of clients of
 // other issuers.
 func evidence(c *token.Caller, f policy.ClientFacts) (all []string) {
 	if c.Key != "" {
-		all = append(all, "dpop")
+		all = append(all, evidenceKey)
 	}
 	if c.Foreign {
 		return all
 	}
 	if f.Authenticates {
-		all = append(all, "authenticated")
+		all = append(all, evidenceSecret)
 	}
 	switch f.Source {
 	case oauth.Listed:
-		all = append(all, "listed")
+		all = append(all, evidenceListed)
 	case oauth.Document:
-		all = append(all, "document")
+		all = append(all, evidenceDocument)
 	}
 	return all
 }

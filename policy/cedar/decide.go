@@ -40,7 +40,7 @@ func (e *Engine) decide(r policy.Request) policy.Decision {
 	if !ok {
 		return deny(codeServer, "the policy says nothing of this server")
 	}
-	if r.Caller.Subject == "" || r.Caller.Client == "" {
+	if r.Caller.Subject == "" {
 		return deny("no_caller", "nobody calls")
 	}
 	who, ok := e.subject(r)
@@ -61,8 +61,8 @@ func (e *Engine) decide(r policy.Request) policy.Decision {
 	if a == nil {
 		return deny(codeMissing, "nobody has accepted this here: it waits for the administrator")
 	}
-	if r.Operation.Method == "completion/complete" { // its arguments are not those of the call to come
-		return e.step1(&who, a, &a.open, e.context(&r, a, a.openPlan, nil))
+	if r.Operation.Method == "completion/complete" {
+		return e.complete(&who, a, r)
 	}
 	return e.judge(&who, a, r)
 }
@@ -70,6 +70,9 @@ func (e *Engine) decide(r policy.Request) policy.Decision {
 // resource judges the use of an address by everything that it could be: a template that could make it is not left out because
 // another could too, or because of how the address is spelt. All must allow.
 func (e *Engine) resource(who *subject, server *server, r policy.Request) policy.Decision {
+	if len(r.Operation.Name) > maxAddress {
+		return deny(codeBounds, "the address is longer than is looked at")
+	}
 	all := policy.Decision{Verdict: policy.Allow, Code: codeAllowed}
 	for _, a := range server.addressed(r.Operation.Name) {
 		d := e.judge(who, a, r)
@@ -84,6 +87,17 @@ func (e *Engine) resource(who *subject, server *server, r policy.Request) policy
 	return all
 }
 
+// complete judges the completion of an argument, whose arguments are not those of the call to come: it is what some call could be. What
+// every call lacks, it lacks too, for it tells what there is.
+func (e *Engine) complete(who *subject, a *action, r policy.Request) policy.Decision {
+	record := e.context(&r, a, a.openPlan, nil)
+	d := e.step1(who, a, &a.open, record)
+	if d.Verdict != policy.Allow {
+		return d
+	}
+	return e.step2(who, a, &a.openRemedy, record, d)
+}
+
 // judge is the three steps for one action with its arguments.
 func (e *Engine) judge(who *subject, a *action, r policy.Request) policy.Decision {
 	args, refused := a.args.read(r.Operation, a.reads.member("args"))
@@ -95,7 +109,7 @@ func (e *Engine) judge(who *subject, a *action, r policy.Request) policy.Decisio
 	if d.Verdict != policy.Allow {
 		return d
 	}
-	return e.step2(who, a, record, d)
+	return e.step2(who, a, &a.remedy, record, d)
 }
 
 // step1 is permits and forbids for which there is no remedy.
@@ -122,11 +136,11 @@ func (e *Engine) step1(who *subject, a *action, set *ruleSet, record cedar.Recor
 }
 
 // step2 makes a challenge of what was allowed, if a forbid with a remedy fires.
-func (e *Engine) step2(who *subject, a *action, record cedar.Record, allowed policy.Decision) policy.Decision {
-	if len(a.remedy.rules) == 0 {
+func (e *Engine) step2(who *subject, a *action, set *ruleSet, record cedar.Record, allowed policy.Decision) policy.Decision {
+	if len(set.rules) == 0 {
 		return allowed
 	}
-	_, found := e.evaluate(who, a, &a.remedy, record)
+	_, found := e.evaluate(who, a, set, record)
 	if id := e.erred(found); id != "" {
 		return policy.Decision{Code: codeError, Title: "a rule about this could not be evaluated", Rules: []string{id}}
 	}

@@ -149,3 +149,57 @@ func sortRules(d *policy.Decision) {
 	slices.Sort(d.Rules)
 	slices.SortStableFunc(d.Obligations, func(a, b policy.Obligation) int { return strings.Compare(a.Name, b.Name) })
 }
+
+// Who calls: a person, a client for itself, a workload, somebody of another issuer, and nobody who is known. A name of one is never
+// that of another.
+func TestPrincipals(t *testing.T) {
+	e := load(t, bundle(anyCRM+`
+== servers/crm/rules.cedar
+@id("alice") permit (principal == User::"alice", action == Action::"crm/one", resource);
+@id("agent") permit (principal == Agent::"robot", action == Action::"crm/two", resource) when { !context.delegation.human && context.delegation.evidence.contains("authenticated") };
+@id("workload") permit (principal == Workload::"robot", action == Action::"crm/three", resource);
+@id("other") permit (principal == User::"https://other.example#alice", action == Action::"crm/four", resource) when { !context.delegation.human };
+@id("anybody") permit (principal == User::"#anonymous", action == Action::"crm/five", resource) unless { context.delegation.human };
+@id("signed-in") permit (principal is User, action == Action::"crm/six", resource) when { context.delegation.human && principal.subject == "alice" };
+`))
+	itself := func(r policy.Request) policy.Request { r.Caller.Subject, r.Caller.Client = "robot", "robot"; return r }
+	foreign := func(r policy.Request) policy.Request {
+		r.Caller.Issuer, r.Caller.Foreign, r.Caller.Authenticated = "https://other.example", true, time.Time{}
+		return r
+	}
+	callers := map[string]func(policy.Request) policy.Request{
+		"alice": func(r policy.Request) policy.Request { return r },
+		"a client for itself": func(r policy.Request) policy.Request {
+			r.Facts.Client.Authenticates = true
+			return itself(r)
+		},
+		"a client for itself that proves nothing": itself,
+		"a workload": func(r policy.Request) policy.Request {
+			r.Facts.Client.Workload = true
+			return itself(r)
+		},
+		"alice of another issuer": foreign,
+		"alice of another issuer who signed in": func(r policy.Request) policy.Request {
+			r = foreign(r)
+			r.Caller.Authenticated = noon
+			return r
+		},
+		"anybody": func(r policy.Request) policy.Request {
+			r.Caller = token.Caller{Principal: token.Principal{Subject: "anonymous"}}
+			return r
+		},
+	}
+	want := map[string]string{"alice": "one six", "a client for itself": "two", "a client for itself that proves nothing": "", "a workload": "three",
+		"alice of another issuer": "four", "alice of another issuer who signed in": "six", "anybody": "five"}
+	for name, as := range callers {
+		var may []string
+		for _, tool := range []string{"one", "two", "three", "four", "five", "six"} {
+			if e.Decide(context.Background(), as(use(tool, ""))).Verdict == policy.Allow {
+				may = append(may, tool)
+			}
+		}
+		if got := strings.Join(may, " "); got != want[name] {
+			t.Errorf("%s may %q, want %q", name, got, want[name])
+		}
+	}
+}

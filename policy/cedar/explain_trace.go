@@ -25,7 +25,7 @@ type traced struct {
 // Nothing is traced of a request that is refused before rules are asked.
 func (e *Engine) trace(r policy.Request) (all []traced) {
 	server, ok := e.servers[r.Server]
-	if !ok || r.Caller.Subject == "" || r.Caller.Client == "" {
+	if !ok || r.Caller.Subject == "" {
 		return nil
 	}
 	who, ok := e.subject(r)

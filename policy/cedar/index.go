@@ -25,6 +25,7 @@ type action struct {
 
 	decide, remedy ruleSet // the first two steps
 	open           ruleSet // the first step, whatever the arguments are
+	openRemedy     ruleSet // the second, likewise, where an argument can be completed
 	reads          *reading
 	openReads      *reading
 	plan, openPlan *contextPlan // of reads and openReads
@@ -90,12 +91,17 @@ func (a *action) index(rules []*rule, servers cedar.EntityMap) {
 			continue
 		}
 		a.reads.add(r.reads)
-		if r.steps() {
+		switch {
+		case !r.steps():
+			a.decide.add(r, r.indexed)
+			a.open.add(r, r.indexedOpen)
+		case a.item.Kind == mcp.ItemPrompt || a.item.Kind == mcp.ItemTemplate:
+			a.remedy.add(r, r.indexed)
+			a.openRemedy.add(r, r.indexedOpen)
+		default:
 			a.remedy.add(r, r.indexed)
 			continue
 		}
-		a.decide.add(r, r.indexed)
-		a.open.add(r, r.indexedOpen)
 		a.openReads.add(readingOf((*ast.Policy)(r.open.AST())))
 	}
 	a.plan, a.openPlan = planContext(a.reads), planContext(a.openReads)

@@ -33,7 +33,7 @@ type list struct {
 
 func (e *Engine) list(r policy.Request) (*list, bool) {
 	server, ok := e.servers[r.Server]
-	if !ok || r.Caller.Subject == "" || r.Caller.Client == "" {
+	if !ok || r.Caller.Subject == "" {
 		return nil, false
 	}
 	who, ok := e.subject(r)
@@ -48,6 +48,9 @@ func (l *list) shows(item mcp.Item) bool {
 	case mcp.ItemTask: // whose it is, is not decided by rules; who may not connect sees none
 		return l.e.connect(&l.who, l.server, l.r).Verdict == policy.Allow
 	case mcp.ItemResource:
+		if len(item.Name) > maxAddress {
+			return false
+		}
 		for _, a := range l.server.addressed(item.Name) {
 			if !l.could(a) {
 				return false
@@ -99,5 +102,5 @@ func (e *Engine) connect(who *subject, server *server, r policy.Request) policy.
 	if d.Verdict != policy.Allow {
 		return d
 	}
-	return e.step2(who, a, record, d)
+	return e.step2(who, a, &a.remedy, record, d)
 }
