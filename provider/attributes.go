@@ -1,12 +1,13 @@
 package provider
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
+	"strconv"
 	"time"
 
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 	"github.com/maypok86/otter/v2"
 
 	"github.com/doorward-mcp/doorward/token"
@@ -98,42 +99,58 @@ func (a *Attributes) read(ctx context.Context, p token.Principal) (k Known, err 
 	if err != nil {
 		return k, err
 	}
+	// A name in another case, or one that stands twice, could be read otherwise by somebody else.
 	var said struct {
-		Groups     []string       `json:"groups"`
-		Attributes map[string]any `json:"attributes"`
+		Groups     jsontext.Value            `json:"groups"`
+		Attributes map[string]jsontext.Value `json:"attributes"`
 	}
-	d := json.NewDecoder(bytes.NewReader(answer))
-	d.UseNumber() // a double would make another number of a large one
-	if err := d.Decode(&said); err != nil {
+	if err := json.Unmarshal(answer, &said); err != nil {
 		return k, fmt.Errorf("reading what is known of a person: %w", ErrAnswer)
 	}
-	k = Known{Groups: said.Groups, Attributes: map[string]any{}}
-	for name, v := range said.Attributes {
-		if v, ok := attribute(v); ok {
+	k.Attributes = map[string]any{}
+	if said.Groups != nil && said.Groups.Kind() != 'n' {
+		var ok bool
+		if k.Groups, ok = texts(said.Groups); !ok {
+			return Known{}, fmt.Errorf("reading the groups of a person: %w", ErrAnswer)
+		}
+	}
+	for name, raw := range said.Attributes {
+		if v, ok := attribute(raw); ok {
 			k.Attributes[name] = v
 		}
 	}
 	return k, nil
 }
 
-// attribute is a JSON value as one of the types that attributes have. A number that is not whole is none.
-func attribute(v any) (any, bool) {
-	switch v := v.(type) {
-	case string, bool:
-		return v, true
-	case json.Number:
-		n, err := v.Int64()
+// attribute is a JSON value as one of the types that attributes have. A number that is not whole, or too large, is none.
+func attribute(raw jsontext.Value) (any, bool) {
+	switch raw.Kind() {
+	case '"':
+		var text string
+		err := json.Unmarshal(raw, &text)
+		return text, err == nil
+	case 't', 'f':
+		return raw.Kind() == 't', true
+	case '0':
+		n, err := strconv.ParseInt(string(raw), 10, 64)
 		return n, err == nil
-	case []any:
-		all := make([]string, len(v))
-		for i, one := range v {
-			s, ok := one.(string)
-			if !ok {
-				return nil, false
-			}
-			all[i] = s
-		}
-		return all, true
+	case '[':
+		return texts(raw)
 	}
 	return nil, false
+}
+
+// texts is a list of strings, and of nothing else.
+func texts(raw jsontext.Value) ([]string, bool) {
+	var each []jsontext.Value
+	if json.Unmarshal(raw, &each) != nil {
+		return nil, false
+	}
+	all := make([]string, len(each))
+	for i, one := range each {
+		if one.Kind() != '"' || json.Unmarshal(one, &all[i]) != nil {
+			return nil, false
+		}
+	}
+	return all, true
 }

@@ -96,11 +96,30 @@ func TestAttributes(t *testing.T) {
 		p.late.Store(0)
 		time.Sleep(time.Second)
 		wants("when it is back", provider.Known{Groups: []string{"other"}, Attributes: map[string]any{}}, 4)
-		for _, body := range []string{"", "[]", `{"groups":"staff"}`, `{"attributes":[]}`, "no"} {
+		for _, body := range []string{"", "[]", `{"groups":"staff"}`, `{"attributes":[]}`, "no", `{"Groups":["staff"]}`, `{"groups":["a"],"groups":["staff"]}`,
+			`{"groups":["staff"]}{}`, `{"groups":["staff",null]}`, `{"groups":{"staff":1}}`, "{\"groups\":[\"\xff\"]}", `{"attributes":{"level":1,"level":3}}`, `{"attributes":{"level":3e0,"regions":["eu",null]}}`} {
 			p.say(body)
 			time.Sleep(31 * time.Second)
 			if got := a.Of(t.Context(), alice); len(got.Groups)+len(got.Attributes) > 0 {
 				t.Errorf("%s: %+v", body, got)
+			}
+		}
+	})
+}
+
+// Whatever a service says of a person, it is one of the types that attributes have, or nothing.
+func FuzzAttributes(f *testing.F) {
+	for _, seed := range []string{`{"groups":["a"],"attributes":{"a":1,"b":"x","c":true,"d":["e"]}}`, `{"groups":null,"attributes":null}`, `{"attributes":{"a":-0,"b":1e400,"c":[[]],"d":"\ud800"}}`, `{"groups":[]`, `[]`} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, body string) {
+		p := &people{body: body}
+		known := provider.NewAttributes(provider.Service{URL: "https://people.example/a", HTTP: &http.Client{Transport: p}}, 0, time.Now, func(context.Context, error) {}).Of(t.Context(), alice)
+		for name, v := range known.Attributes {
+			switch v.(type) {
+			case string, bool, int64, []string:
+			default:
+				t.Errorf("%s is %T", name, v)
 			}
 		}
 	})

@@ -43,15 +43,16 @@ func TestDefaultMappings(t *testing.T) {
 		{"initialize", request("", "", "initialize"), `{"name":"initialize"} {"type":"mcp_server","id":"` + server + `"}`, "authzen.allowed"},
 		{"server/discover", request("", "", "server/discover"), `{"name":"server/discover"} {"type":"mcp_server","id":"` + server + `"}`, "authzen.allowed"},
 		{"tools/list", request("", "", "tools/list"), `{"name":"tools/list"} {"type":"mcp_server","id":"` + server + `"}`, "authzen.allowed"},
-		{"tools/call", request(mcp.ItemTool, "delete_user", "tools/call"), `{"name":"tools/call"} {"type":"tool","id":"delete_user"}`, "authzen.allowed"},
-		{"prompts/get", request(mcp.ItemPrompt, "rewrite", "prompts/get"), `{"name":"prompts/get"} {"type":"prompt","id":"rewrite"}`, "authzen.allowed"},
-		{"resources/read", request(mcp.ItemResource, "file:///a", "resources/read"), `{"name":"resources/read"} {"type":"resource","id":"file:///a"}`, "authzen.allowed"},
-		{"resources/subscribe", request(mcp.ItemResource, "file:///a", "resources/subscribe"), `{"name":"resources/subscribe"} {"type":"resource","id":"file:///a"}`, "authzen.allowed"},
-		{"completion of a prompt", request(mcp.ItemPrompt, "rewrite", "completion/complete"), `{"name":"completion/complete"} {"type":"prompt","id":"rewrite"}`, "authzen.allowed"},
-		{"completion of a template", request(mcp.ItemTemplate, "file:///{a}", "completion/complete"), `{"name":"completion/complete"} {"type":"resource","id":"file:///{a}"}`, "authzen.allowed"},
-		{"tasks/get", request(mcp.ItemTask, "t1", "tasks/get"), `{"name":"tasks/get"} {"type":"task","id":"t1"}`, "authzen.allowed"},
+		{"tools/call", request(mcp.ItemTool, "delete_user", "tools/call"), `{"name":"tools/call"} {"type":"tool","id":"delete_user","properties":{"server":"` + server + `"}}`, "authzen.allowed"},
+		{"prompts/get", request(mcp.ItemPrompt, "rewrite", "prompts/get"), `{"name":"prompts/get"} {"type":"prompt","id":"rewrite","properties":{"server":"` + server + `"}}`, "authzen.allowed"},
+		{"resources/read", request(mcp.ItemResource, "file:///a", "resources/read"), `{"name":"resources/read"} {"type":"resource","id":"file:///a","properties":{"server":"` + server + `"}}`, "authzen.allowed"},
+		{"resources/subscribe", request(mcp.ItemResource, "file:///a", "resources/subscribe"), `{"name":"resources/subscribe"} {"type":"resource","id":"file:///a","properties":{"server":"` + server + `"}}`, "authzen.allowed"},
+		{"completion of a prompt", request(mcp.ItemPrompt, "rewrite", "completion/complete"), `{"name":"completion/complete"} {"type":"prompt","id":"rewrite","properties":{"server":"` + server + `"}}`, "authzen.allowed"},
+		{"completion of a template", request(mcp.ItemTemplate, "file:///{a}", "completion/complete"), `{"name":"completion/complete"} {"type":"resource","id":"file:///{a}","properties":{"server":"` + server + `"}}`, "authzen.allowed"},
+		{"tasks/get", request(mcp.ItemTask, "t1", "tasks/get"), `{"name":"tasks/get"} {"type":"task","id":"t1","properties":{"server":"` + server + `"}}`, "authzen.allowed"},
 		{"ping", request("", "", "ping"), "", "authzen.allowed"},
-		{"a notification", request("", "", "notifications/cancelled"), "", "authzen.allowed"},
+		{"a notification", policy.Request{Server: server, Operation: mcp.Operation{Kind: mcp.KindNotification, Method: "notifications/cancelled"}, Caller: alice}, "", "authzen.allowed"},
+		{"a request that is called a notification", request("", "", "notifications/run"), "", "authzen.method"},
 		{"a method that nobody knows", request("", "", "vendor/x"), "", "authzen.method"},
 		{"a call without a tool", request("", "", "tools/call"), "", "authzen.method"},
 		{"nobody", policy.Request{Server: server, Operation: mcp.Item{Kind: mcp.ItemTool, Name: "x"}.Use()}, "", "no_caller"},
@@ -82,6 +83,23 @@ func TestDefaultMappings(t *testing.T) {
 				t.Errorf("subject %s, context %s", q.Subject, q.Context)
 			}
 		})
+	}
+}
+
+// A person or client of another issuer is not one of ours who has the same name.
+func TestNamesOfOtherIssuers(t *testing.T) {
+	var asked struct {
+		Subject struct{ ID string }
+		Context struct{ Agent string }
+	}
+	c := &authzen.Client{Post: func(_ context.Context, body []byte) ([]byte, error) {
+		return []byte(`{"decision":true}`), json.Unmarshal(body, &asked)
+	}}
+	r := request(mcp.ItemTool, "x", "tools/call")
+	r.Caller.Issuer, r.Caller.Foreign = "https://other.example", true
+	c.Decide(t.Context(), r)
+	if asked.Subject.ID != "https://other.example#alice" || asked.Context.Agent != "https://other.example#https://agent.example/client.json" {
+		t.Errorf("%+v", asked)
 	}
 }
 
@@ -175,7 +193,7 @@ func TestHandler(t *testing.T) {
 
 // A question that is none is refused, and nothing is decided.
 func TestNoQuestion(t *testing.T) {
-	h := authzen.Handler{Now: time.Now, Server: func(name string) (string, bool) { return server, name == "crm" },
+	h := authzen.Handler{Issuer: alice.Issuer, Now: time.Now, Server: func(name string) (string, bool) { return server, name == "crm" },
 		Decide: func(context.Context, policy.Request) policy.Decision {
 			t.Error("it was decided")
 			return policy.Decision{Verdict: policy.Allow}

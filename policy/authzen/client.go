@@ -47,7 +47,7 @@ func (c *Client) Decide(ctx context.Context, r policy.Request) policy.Decision {
 	case passed:
 		return policy.Decision{Verdict: policy.Allow, Code: codeAllowed}
 	}
-	allowed, err := c.evaluate(ctx, e)
+	allowed, must, err := c.evaluate(ctx, e)
 	switch {
 	case err != nil:
 		if c.Failed != nil {
@@ -57,7 +57,7 @@ func (c *Client) Decide(ctx context.Context, r policy.Request) policy.Decision {
 	case !allowed:
 		return policy.Decision{Code: codeDenied, Title: "the policy of this server denies it"}
 	}
-	return policy.Decision{Verdict: policy.Allow, Code: codeAllowed}
+	return policy.Decision{Verdict: policy.Allow, Code: codeAllowed, Obligations: must}
 }
 
 // Visible is a policy.Decider's. The mapping of a call has no arguments in it, so that an item is shown if it could be used.
@@ -79,17 +79,17 @@ func (c *Client) Visible(ctx context.Context, r policy.Request, items []mcp.Item
 }
 
 // evaluate asks. Authorization API 1.0 §6.2: the decision is a boolean, and anything else is no decision.
-func (c *Client) evaluate(ctx context.Context, e evaluation) (bool, error) {
+func (c *Client) evaluate(ctx context.Context, e evaluation) (bool, []policy.Obligation, error) {
 	if c.Post == nil {
-		return false, errNobody
+		return false, nil, errNobody
 	}
 	body, err := json.Marshal(e)
 	if err != nil {
-		return false, err
+		return false, nil, err
 	}
 	answer, err := c.Post(ctx, body)
 	if err != nil {
-		return false, err
+		return false, nil, err
 	}
 	return readDecision(answer)
 }

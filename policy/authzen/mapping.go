@@ -7,6 +7,7 @@ import (
 
 	"github.com/doorward-mcp/doorward/mcp"
 	"github.com/doorward-mcp/doorward/policy"
+	"github.com/doorward-mcp/doorward/token"
 )
 
 // What is known of a method by the default mappings.
@@ -39,23 +40,37 @@ func ask(r policy.Request) (e evaluation, how mapped) {
 	switch {
 	case op.Kind == mcp.KindStream, op.Kind == mcp.KindEnd, op.Kind == mcp.KindResponse: // no message of the client's own
 		how = passed
-	case strings.HasPrefix(op.Method, "notifications/"):
-		how = passed
+	case strings.HasPrefix(op.Method, "notifications/"): // one with an id is a request of a method that nobody knows
+		how = unknown
+		if op.Kind == mcp.KindNotification {
+			how = passed
+		}
 	}
 	if how == unknown || how == passed {
 		return e, how
 	}
 	// Subject.id is that of the token that was verified, never what a message says.
-	e = evaluation{Subject: entity{Type: typeIdentity, ID: r.Caller.Subject}, Action: action{Name: op.Method}, Context: map[string]jsontext.Value{"agent": quoted(r.Caller.Client)}}
+	e = evaluation{Subject: entity{Type: typeIdentity, ID: named(r.Caller, r.Caller.Subject)}, Action: action{Name: op.Method},
+		Context: map[string]jsontext.Value{"agent": quoted(named(r.Caller, r.Caller.Client))}}
 	e.Resource = entity{Type: typeServer, ID: r.Server}
 	if how == ofItem {
 		item, ok := op.Item()
 		if !ok || types[item.Kind] == "" {
 			return e, unknown
 		}
-		e.Resource = entity{Type: types[item.Kind], ID: item.Name}
+		// The binding thinks of one server; here, those of several may have the same names.
+		e.Resource = entity{Type: types[item.Kind], ID: item.Name, Properties: map[string]jsontext.Value{"server": quoted(r.Server)}}
 	}
 	return e, how
+}
+
+// named is a name of the caller's issuer: as it is if that is our own. A subject is unique only under its issuer, and whoever runs
+// another could give somebody the name of one of ours.
+func named(c token.Caller, name string) string {
+	if !c.Foreign {
+		return name
+	}
+	return c.Issuer + "#" + name
 }
 
 // quoted is a text as JSON. What is not UTF-8, which no claim of a verified token is, becomes what it is replaced by.

@@ -105,7 +105,9 @@ func (q *question) caller() (c token.Caller) {
 	if c.Subject == "" {
 		q.refuse("subject.id is missing")
 	}
-	q.subject("issuer", &c.Issuer)
+	if q.subject("issuer", &c.Issuer); c.Issuer == "" {
+		q.refuse("subject.properties.issuer is empty")
+	}
 	q.subject("groups", &c.Groups)
 	q.subject("acr", &c.ACR)
 	var scopes []string

@@ -33,7 +33,7 @@ var (
 	ruleID      = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,127}$`)
 	acrValue    = regexp.MustCompile(`^[\x21\x23-\x5b\x5d-\x7e]+$`)
 	rateLimit   = regexp.MustCompile(`^([1-9][0-9]{0,6})/([smhd])$`)
-	jsonPointer = regexp.MustCompile(`^(/([^~/]|~[01])*)+$`)
+	jsonPointer = regexp.MustCompile(`^(/([^~/]|~[01])+)+$`) // a name that is empty is nearly always one stroke too many
 )
 
 // remedies are the remedies, each with the annotation that says what would do; empty: none does.

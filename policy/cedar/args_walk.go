@@ -168,6 +168,8 @@ func (w *walk) fits(s *shape, text []byte) bool {
 		return w.fail("it is shorter than it may be")
 	case s.maxLength >= 0 && len(text) > s.maxLength && utf8.RuneCount(text) > s.maxLength:
 		return w.fail("it is longer than it may be")
+	case s.pattern != nil && len(text)*s.pattern.size > maxMatching:
+		return w.failAs(refusedBounds, "it is longer than can be held against the pattern")
 	case s.pattern != nil && !s.pattern.Match(text):
 		return w.fail("it does not match the pattern")
 	case s.listed && !s.texts[string(text)]:

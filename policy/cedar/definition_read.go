@@ -166,7 +166,9 @@ func (r *definitionsReader) definition(kind, name string) error {
 			if raw, err = r.d.ReadValue(); err != nil {
 				return errNoJSON
 			}
-			raw = raw.Clone()
+			if raw = raw.Clone(); raw.Compact() != nil { // of what is bounded, line breaks are no part
+				return errNoJSON
+			}
 			return nil
 		}
 		return fmt.Errorf("there is no member %q: hash and definition are", member)

@@ -29,9 +29,11 @@ type Files map[string][]byte
 // ErrNoBundle is the error of a directory that has no bundle.yaml.
 var ErrNoBundle = errors.New("there is no bundle.yaml")
 
-// ReadFiles reads a bundle. What does not belong to one, such as a README or what an editor left behind, is not looked at.
+// ReadFiles reads a bundle. What does not belong to one, such as a README or what an editor left behind, is not looked at; what looks
+// as if it did is refused.
 func ReadFiles(fsys fs.FS) (Files, error) {
-	files, size := Files{}, 0
+	files, size := Files{}, int64(0)
+	var unread problems
 	err := fs.WalkDir(fsys, ".", func(name string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
@@ -43,23 +45,30 @@ func ReadFiles(fsys fs.FS) (Files, error) {
 			return nil
 		}
 		if !belongs(name) {
+			unread.missed(fsys, name, d)
 			return nil
 		}
-		content, err := fs.ReadFile(fsys, name)
-		if err != nil {
+		info, err := fs.Stat(fsys, name)
+		switch {
+		case err != nil:
 			return err
+		case !info.Mode().IsRegular():
+			return fmt.Errorf("%s is no file", name)
 		}
-		if size += len(content); size > maxBundle || len(files) == maxFiles {
+		if size += info.Size(); size > maxBundle || len(files) == maxFiles { // before it is read
 			return fmt.Errorf("the bundle has more than %d files or %d MiB", maxFiles, maxBundle>>20)
 		}
-		files[name] = content
-		return nil
+		files[name], err = fs.ReadFile(fsys, name)
+		return err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("reading a policy bundle: %w", err)
 	}
 	if _, ok := files["bundle.yaml"]; !ok {
 		return nil, fmt.Errorf("reading a policy bundle: %w", ErrNoBundle)
+	}
+	if err := unread.err(); err != nil {
+		return nil, fmt.Errorf("reading a policy bundle: %w", err)
 	}
 	return files, nil
 }
@@ -87,6 +96,29 @@ func belongs(name string) bool {
 		return ext == ".yaml"
 	}
 	return false
+}
+
+// missed notes what is not read and looks as if it were: a rule that does not hold is missed by nobody.
+func (p *problems) missed(fsys fs.FS, name string, d fs.DirEntry) {
+	base := path.Base(name)
+	if strings.HasPrefix(base, ".") {
+		return
+	}
+	top, _, below := strings.Cut(name, "/")
+	known := slices.Contains([]string{"guardrails", "servers", "entities", "schema", "tests"}, top)
+	if d.Type()&fs.ModeSymlink != 0 && known {
+		if to, err := fs.Stat(fsys, name); err != nil || to.IsDir() {
+			p.add(name, 0, 0, "a link to a directory is not followed")
+		}
+	}
+	switch strings.ToLower(path.Ext(base)) {
+	case ".cedar":
+		p.add(name, 0, 0, "rules stand in guardrails/*.cedar and servers/NAME/*.cedar: these would not be read")
+	case ".json", ".yaml", ".yml", ".cedarschema":
+		if known && below {
+			p.add(name, 0, 0, "it would not be read: entities/ and schema/ have no directories in them, and their files end in .json, .yaml and .cedarschema, those of tests/ in .yaml")
+		}
+	}
 }
 
 // Digest names what is written, such as sha256:9f86…: the same for the same files, whatever else lies beside them, its signature

@@ -39,9 +39,15 @@ func (l *linter) run() {
 		l.errors(r)
 		l.identity(r)
 		l.scopes(r)
+		l.has(r)
+		l.words(r)
+		l.absent(r)
+		l.remedied(r)
 	}
 	l.entities()
 	l.permits()
+	l.toolsets()
+	l.spellings()
 	l.shadowed()
 }
 

@@ -129,18 +129,12 @@ func (e *Engine) index(s *server, rules []*rule) {
 	}
 	s.openPlan = planContext(s.openReads)
 	s.inOrder = slices.DeleteFunc(s.inOrder, func(a *action) bool { return a == s.connect })
-	s.make = func(item mcp.Item) *action {
-		if item.Name == "" || item.Name == "*" {
-			return nil
-		}
-		a := e.newAction(s.name, item, undefined(item))
-		a.index(rules, e.entities)
-		return a
-	}
+	s.make = func(item mcp.Item) *action { return e.newAction(s.name, item, nil) }
+	s.ruled = func(a *action) { a.index(rules, e.entities) }
 }
 
-// undefined is what is known of an item whose definition nobody has accepted: of a template what it says by itself, so that no
-// address that it makes is judged as one that no template makes.
+// undefined is what is known of an item that a rule names and whose definition nobody has accepted: of a template what it says by
+// itself, so that no address that it makes is judged as one that no template makes.
 func undefined(item mcp.Item) *accepted {
 	if item.Kind == mcp.ItemTemplate {
 		return newTemplate(item.Name)

@@ -20,32 +20,46 @@ type server struct {
 	templates []*action              // of actions, those of templates
 	address   *action                // a resource that no template makes
 	unseen    []*action              // what stands for items that nobody named, where they need not be accepted
-	make      func(mcp.Item) *action // of an item that nobody accepted; nil: it has a name that none has
+	make      func(mcp.Item) *action // of an item that nobody accepted, without rules
+	ruled     func(*action)          // gives an action its rules
 
 	inOrder   []*action // all but connect
 	openReads *reading  // what rules read of the context of some action, its arguments left open
 	openPlan  *contextPlan
 
-	unnamed sync.Map     // :: mcp.Item → *action of an item that nobody accepted, where that is not asked for
-	known   atomic.Int64 // how many are in unnamed
+	alike sync.Map     // :: kind and groups → *action of some item that nobody named: rules tell the others of the kind by nothing else
+	kinds atomic.Int64 // how many are in alike
 }
 
-// maxUnnamed bounds what is kept of names that anybody may ask for.
-const maxUnnamed = 10_000
+// maxAlike bounds what is kept of names that anybody may ask for: a bundle would need as many toolsets to have more.
+const maxAlike = 1000
 
-// find is the action of an item; nil: there is none.
+// find is the action of an item; nil: there is none, or it has a name that none has.
 func (s *server) find(item mcp.Item) *action {
 	item.Definition = mcp.Hash{}
 	if a := s.actions[item]; a != nil || !s.any {
 		return a
 	}
-	if a, ok := s.unnamed.Load(item); ok {
-		return a.(*action)
+	if item.Name == "" || item.Name == "*" || len(item.Name) > maxName {
+		return nil
 	}
+	return s.unnamed(item)
+}
+
+// unnamed is the action of an item that no rule names. Callers make such names up, so that none of them costs a look at every rule,
+// nor is kept: see TestNamesThatCallersMakeUp.
+func (s *server) unnamed(item mcp.Item) *action {
 	a := s.make(item)
-	if a != nil && s.known.Load() < maxUnnamed {
-		s.known.Add(1)
-		s.unnamed.Store(item, a)
+	key := item.Kind + " " + strings.Join(a.groups, " ")
+	if like, ok := s.alike.Load(key); ok {
+		same := *like.(*action)
+		same.id, same.item, same.known = a.id, a.item, a.known
+		return &same
+	}
+	s.ruled(a)
+	if s.kinds.Load() < maxAlike {
+		s.kinds.Add(1)
+		s.alike.Store(key, a)
 	}
 	return a
 }
@@ -54,6 +68,9 @@ func (s *server) find(item mcp.Item) *action {
 func (s *server) accepts(item mcp.Item) bool {
 	return s.any || s.accepted != nil && s.accepted.Accepts(item)
 }
+
+// maxAddress bounds the address of a resource: each is held against every template, in several spellings.
+const maxAddress = 64 << 10
 
 // addressed are the actions that the use of an address could be.
 func (s *server) addressed(address string) (all []*action) {

@@ -1,7 +1,5 @@
 package cedar
 
-import "regexp"
-
 // kinds are kinds of JSON values, one bit each. JSON Schema 2020-12 core §4.2.1; an integer is a number without a fraction,
 // however it is written (validation §6.1.1).
 type kinds uint8
@@ -59,7 +57,7 @@ type shape struct {
 	leastOpen, mostOpen    bool // the bound itself does not fit
 	multiple               *number
 	minLength, maxLength   int // of code points; maxLength is -1 if there is none
-	pattern                *regexp.Regexp
+	pattern                *pattern
 	items                  *shape
 	minItems, maxItems     int
 	unique                 bool

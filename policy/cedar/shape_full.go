@@ -14,6 +14,7 @@ import (
 type fullCheck struct {
 	schema  *jsonschema.Resolved
 	repeats []float64 // :: depth of a value → how often at most it, or one above it, is held against something
+	pattern int       // the size of the largest expression
 }
 
 // maxSteps bounds what the library does for one call. With a hundred nanoseconds to a microsecond for each it is well below a
@@ -22,7 +23,8 @@ const maxSteps = 1 << 18
 
 // newFullCheck prepares the library. Its expressions are Go's as well, so that patterns which these cannot say are left out.
 func newFullCheck(r *schemaReader, root *shape) (*fullCheck, error) {
-	readable := withoutPatterns(r.root, false)
+	f := &fullCheck{repeats: repeats(root)}
+	readable := f.withoutPatterns(r.root, false)
 	if m, ok := readable.(map[string]any); ok {
 		m["$schema"] = "https://json-schema.org/draft/2020-12/schema"
 		if r.draft == draft7 {
@@ -42,7 +44,7 @@ func newFullCheck(r *schemaReader, root *shape) (*fullCheck, error) {
 	if err != nil {
 		return nil, fmt.Errorf("it cannot be read whole: %w", err)
 	}
-	f := &fullCheck{schema: resolved, repeats: repeats(root)}
+	f.schema = resolved
 	if f.repeats[2] > maxSteps { // of a member of a member, with nothing beside it
 		return nil, errors.New("it has more alternatives within alternatives than can be tried")
 	}
@@ -51,7 +53,7 @@ func newFullCheck(r *schemaReader, root *shape) (*fullCheck, error) {
 
 // withoutPatterns is a copy of a schema without the patterns that Go cannot say. Within a value that is given as one, nothing is
 // a pattern.
-func withoutPatterns(v any, value bool) any {
+func (f *fullCheck) withoutPatterns(v any, value bool) any {
 	switch v := v.(type) {
 	case map[string]any:
 		all := maps.Clone(v)
@@ -60,16 +62,17 @@ func withoutPatterns(v any, value bool) any {
 				delete(all, name)
 				if expression, err := compilePattern(text); err == nil {
 					all[name] = expression.String()
+					f.pattern = max(f.pattern, expression.size)
 				}
 				continue
 			}
-			all[name] = withoutPatterns(one, value || name == "enum" || name == "const" || name == "default" || name == "examples")
+			all[name] = f.withoutPatterns(one, value || name == "enum" || name == "const" || name == "default" || name == "examples")
 		}
 		return all
 	case []any:
 		all := make([]any, len(v))
 		for i, one := range v {
-			all[i] = withoutPatterns(one, value)
+			all[i] = f.withoutPatterns(one, value)
 		}
 		return all
 	}
@@ -79,7 +82,7 @@ func withoutPatterns(v any, value bool) any {
 // check holds raw against the schema.
 func (f *fullCheck) check(raw []byte) (refused *refusal) {
 	nodes, depth := extent(raw)
-	if depth >= len(f.repeats) || float64(nodes)*f.repeats[depth] > maxSteps {
+	if depth >= len(f.repeats) || float64(nodes)*f.repeats[depth] > maxSteps || float64(len(raw))*f.repeats[depth]*float64(f.pattern) > maxMatching {
 		return &refusal{code: refusedBounds, why: "there is more in it than the alternatives of the input schema can be tried for"}
 	}
 	// The library is somebody else's, and what breaks it is what cannot be checked.

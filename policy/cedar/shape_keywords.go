@@ -3,6 +3,7 @@ package cedar
 import (
 	"encoding/json"
 	"regexp"
+	"regexp/syntax"
 	"strconv"
 	"strings"
 )
@@ -203,14 +204,36 @@ func (k *keywords) readPattern(name string, v any) error {
 // unicodeEscape is what ECMA-262 has and Go has not.
 var unicodeEscape = regexp.MustCompile(`\\\\|\\u[0-9a-fA-F]{4}`)
 
+// pattern is an expression that texts are held against.
+type pattern struct {
+	*regexp.Regexp
+	size int // of its program: so many steps a byte of a text takes at most
+}
+
+// maxMatching bounds the steps of one text, to about a second: time is linear, and still too long for a long text and an expression
+// that repeats a lot.
+const maxMatching = 1 << 27
+
 // compilePattern is an expression of ECMA-262 as one of Go's, where it means the same.
-func compilePattern(text string) (*regexp.Regexp, error) {
-	return regexp.Compile(unicodeEscape.ReplaceAllStringFunc(text, func(s string) string {
+func compilePattern(text string) (*pattern, error) {
+	expression, err := regexp.Compile(unicodeEscape.ReplaceAllStringFunc(text, func(s string) string {
 		if s == `\\` {
 			return s
 		}
 		return `\x{` + s[2:] + `}`
 	}))
+	if err != nil {
+		return nil, err
+	}
+	tree, err := syntax.Parse(expression.String(), syntax.Perl)
+	if err != nil {
+		return nil, err
+	}
+	program, err := syntax.Compile(tree.Simplify())
+	if err != nil {
+		return nil, err
+	}
+	return &pattern{expression, len(program.Inst)}, nil
 }
 
 // index is an index of an array in a JSON pointer, RFC 6901 §4.
