@@ -3,6 +3,7 @@ package doorward_test
 import (
 	"log/slog"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/doorward-mcp/doorward"
@@ -43,5 +44,24 @@ func TestTheInstallationsOwnPathsAreReserved(t *testing.T) {
 	// A configuration that nobody checked is refused too.
 	if _, err := open("/token"); err == nil {
 		t.Error("a server has the path /token")
+	}
+}
+
+// A configuration that nobody checked and that names no policy opens nothing: that scopes are enough is said, never assumed.
+func TestNoPolicyOpensNothing(t *testing.T) {
+	dir := t.TempDir()
+	box, err := seal.OpenKeyFile(filepath.Join(dir, "key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, p := range map[string]config.Policy{"none": {}, "a word that nobody knows": {Word: "allow"}, "a shadow alone": {Shadow: dir}, "no directory": {Bundle: filepath.Join(dir, "none")}} {
+		in, err := doorward.Open(t.Context(), config.Config{Policy: p, PublicURL: "https://mcp.example.com", Data: dir, Servers: map[string]config.Server{"a": {Path: "/a", Demo: true}}},
+			doorward.Environment{Box: box, Audit: audit.Slog(slog.DiscardHandler), Slog: slog.New(slog.DiscardHandler)})
+		if err == nil {
+			_ = in.Close()
+		}
+		if err == nil || !strings.Contains(err.Error(), "policy: ") {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/doorward-mcp/doorward/gateway"
 	"github.com/doorward-mcp/doorward/guard"
 	"github.com/doorward-mcp/doorward/mcp"
+	"github.com/doorward-mcp/doorward/token"
 )
 
 // Direct is what stands behind a server of a configuration, as the gateway reaches it, with nobody calling: an administrator looks
@@ -26,7 +27,8 @@ func Direct(c config.Config, name string, e Environment) (upstream http.RoundTri
 	if err != nil {
 		return nil, nil, err
 	}
-	d := direct{server: c.Resource(s).URI, credential: gateway.Static(headers)}
+	d := direct{server: c.Resource(s).URI, credential: gateway.Static(headers),
+		caller: token.Caller{Principal: token.Principal{Issuer: c.PublicURL, Subject: "administrator"}, Client: "doorward"}}
 	switch {
 	case len(s.Addresses()) > 0:
 		pool, err := g.overHTTP(name, s)
@@ -51,6 +53,7 @@ func Direct(c config.Config, name string, e Environment) (upstream http.RoundTri
 // direct sends requests of a client that nobody has to let in.
 type direct struct {
 	server     string
+	caller     token.Caller // the administrator, for what wants to know whose a process is; no token says so
 	upstream   gateway.Upstream
 	credential gateway.Credential
 }
@@ -70,8 +73,9 @@ func (d direct) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	out := r.Clone(r.Context())
+	out.URL, out.Host = nil, "" // as of a call: whoever stands behind the server knows where it goes
 	out.Body, out.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
-	call := guard.Call{Server: d.server, Message: m}
+	call := guard.Call{Server: d.server, Message: m, Caller: d.caller}
 	if err := d.credential(r.Context(), call, out.Header); err != nil {
 		return nil, err
 	}

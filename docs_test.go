@@ -219,6 +219,18 @@ func TestProofPage(t *testing.T) {
 	t.Logf("%d promises are not done", open)
 }
 
+// TestAccidentsOfPolicy holds the table of accidents in docs/policy.md to the tree.
+func TestAccidentsOfPolicy(t *testing.T) {
+	e := gather(t)
+	for _, r := range rows(t, "docs/policy.md", "accident", "what comes of it", "test") {
+		for _, name := range names(r.cells[2]) {
+			if fault := e.has(name); fault != "" {
+				t.Errorf("docs/policy.md:%d: %q: %q: %s", r.line, r.cells[0], name, fault)
+			}
+		}
+	}
+}
+
 // TestThreatsPage holds docs/threats.md to the tree: each attack names the test that tries it, and the patch that takes
 // the check away or why there is none, or says that it is not done. A patch names the same test as its attack.
 func TestThreatsPage(t *testing.T) {

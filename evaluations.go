@@ -1,8 +1,11 @@
 package doorward
 
 import (
+	"cmp"
 	"context"
+	"maps"
 	"net/http"
+	"slices"
 
 	"github.com/doorward-mcp/doorward/audit"
 	"github.com/doorward-mcp/doorward/config"
@@ -50,7 +53,7 @@ func (g *generation) evaluations() (http.Handler, error) {
 	e.answer = authzen.Handler{Issuer: g.c.PublicURL, Server: e.server, Decide: e.decide, Now: g.e.Now}
 	for _, name := range g.names() {
 		s := g.c.Servers[name]
-		e.deciders[g.c.Resource(s).URI] = g.rules.decider(s)
+		e.deciders[g.c.Resource(s).URI] = policy.Scoped{Scopes: s.Needed(), Next: g.rules.next}
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if err := e.serve(w, r); err != nil {
@@ -102,7 +105,8 @@ func (e *evaluator) serve(w http.ResponseWriter, r *http.Request) error {
 // stranger refuses whoever is not a listed client that calls for itself: what the rules allow to whom is for nobody else to know.
 func (e *evaluator) stranger(ctx context.Context, c token.Caller) *oauth.Error {
 	known, ok := e.g.clients.Known(ctx, c.Client)
-	if ok && known.Source == oauth.Listed && c.Subject == c.Client && c.Scopes.Contains(scopeEvaluate) {
+	may := ok && known.Source == oauth.Listed && slices.Contains(known.Reaches, e.g.evaluation().URI) // also where the token is older than the configuration
+	if may && c.Subject == c.Client && c.Scopes.Contains(scopeEvaluate) {
 		return nil
 	}
 	return &oauth.Error{Status: http.StatusForbidden, Code: "access_denied", Reason: "not_listed", Description: "decisions are for clients that the operator listed for them (evaluates: true)"}
@@ -123,6 +127,16 @@ func (e *evaluator) server(name string) (string, bool) {
 	return "", false
 }
 
+// decide takes what the question says of the person for more than what is known: it may be about somebody who is not as asked.
 func (e *evaluator) decide(ctx context.Context, r policy.Request) policy.Decision {
+	if f := e.g.rules.facts; f != nil {
+		known, said := f.of(ctx, r.Caller), r.Facts
+		r.Facts = policy.Facts{Name: cmp.Or(said.Name, known.Name), Groups: append(known.Groups[:len(known.Groups):len(known.Groups)], said.Groups...),
+			Attributes: maps.Clone(known.Attributes), Client: known.Client}
+		if r.Facts.Attributes == nil {
+			r.Facts.Attributes = map[string]any{}
+		}
+		maps.Copy(r.Facts.Attributes, said.Attributes)
+	}
 	return e.deciders[r.Server].Decide(ctx, r)
 }

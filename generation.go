@@ -238,5 +238,5 @@ func (g *generation) server(name string, hosts map[string]string) (*gateway.Serv
 			Decider: g.rules.decider(s), Definitions: g.definitions(), Revocations: g.db.Revocations(), Log: g.log, Slog: g.e.Slog, Limits: s.Limits, Rates: g.rates,
 			DPoP:           guard.DPoP{Once: g.db.Once, Nonces: g.nonces, Required: s.DPoP.Required, NonceRequired: s.DPoP.Nonce},
 			Authentication: s.Authentication, Now: g.e.Now, InsecureOpen: s.Open()},
-		Upstream: behind.upstream, Credential: behind.credential, Renew: behind.renew, SSE: s.Transport == config.TransportSSE, Box: g.e.Box, Tasks: g.tasks, Tracer: g.e.Tracer, ToolSearch: s.ToolSearch, Redacts: g.rules.engine != nil && g.rules.engine.Redacts(resource.URI)})
+		Upstream: behind.upstream, Credential: behind.credential, Renew: behind.renew, SSE: s.Transport == config.TransportSSE, Box: g.e.Box, Tasks: g.tasks, Tracer: g.e.Tracer, ToolSearch: s.ToolSearch, Redacts: g.c.Policy.AuthZEN != nil || g.rules.engine != nil && g.rules.engine.Redacts(resource.URI)})
 }

@@ -90,21 +90,50 @@ func (g *generation) bundle(ctx context.Context) (cedar.Files, error) {
 		return files, err
 	}
 	g.e.Slog.WarnContext(ctx, "the policy bundle was set aside: the one before it decides until the directory changes", "directory", g.c.Policy.Bundle, "aside", kept.Aside.Digest, "live", kept.Live.Digest)
-	return cedar.OpenArchive(kept.Live.Archive)
+	return g.openArchive(kept.Live.Archive)
 }
 
 // readBundle reads a directory, and holds it against the signature that the configuration asks for.
 func (g *generation) readBundle(dir string) (cedar.Files, error) {
-	files, err := cedar.ReadFiles(os.DirFS(dir))
+	files, err := readWhole(dir)
+	if err == nil {
+		err = g.verify(files)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", dir, err)
 	}
-	if keys := g.c.Policy.SignedBy; len(keys) > 0 {
-		if err := files.Verify(keys); err != nil {
-			return nil, fmt.Errorf("%s: %w", dir, err)
-		}
-	}
 	return files, nil
+}
+
+// readWhole reads a bundle twice: one that is being exchanged could otherwise be read half as it was and half as it will be.
+func readWhole(dir string) (cedar.Files, error) {
+	files, err := cedar.ReadFiles(os.DirFS(dir))
+	if err != nil {
+		return nil, err
+	}
+	again, err := cedar.ReadFiles(os.DirFS(dir))
+	if err == nil && again.Digest() != files.Digest() {
+		err = errors.New("the bundle changes while it is read")
+	}
+	return again, err
+}
+
+// openArchive is a bundle that was kept. It too needs the signature that the configuration asks for: a key that is trusted no more
+// has signed nothing, and who can write to the database makes no rules.
+func (g *generation) openArchive(archive []byte) (cedar.Files, error) {
+	files, err := cedar.OpenArchive(archive)
+	if err != nil {
+		return nil, err
+	}
+	return files, g.verify(files)
+}
+
+// verify is an error unless one of the keys signed the bundle that the configuration names, if it names any.
+func (g *generation) verify(files cedar.Files) error {
+	if keys := g.c.Policy.SignedBy; len(keys) > 0 {
+		return files.Verify(keys)
+	}
+	return nil
 }
 
 func (g *generation) load(ctx context.Context, files cedar.Files) (*cedar.Engine, error) {
@@ -167,7 +196,7 @@ func (i *Installation) rollback(ctx context.Context) (digest string, err error) 
 	if kept.Previous.Digest == "" {
 		return "", ErrNoPredecessor
 	}
-	before, err := cedar.OpenArchive(kept.Previous.Archive)
+	before, err := g.openArchive(kept.Previous.Archive)
 	if err != nil {
 		return "", err
 	}

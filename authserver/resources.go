@@ -56,11 +56,19 @@ func (s *Server) target(parameters []string, asked oauth.Scopes) (resources, cho
 		if err != nil {
 			return nil, nil, err
 		}
+		if s.machines(r.URI) {
+			return nil, nil, oauth.InvalidTarget(unknownResource, "what has that identifier is for clients that call for themselves, and nobody can be asked for it")
+		}
 		if !slices.Contains(resources, r.URI) {
 			resources = append(resources, r.URI)
 		}
 	}
 	return resources, nil, nil
+}
+
+// machines reports whether a resource is for clients that call for themselves alone.
+func (s *Server) machines(uri string) bool {
+	return slices.ContainsFunc(s.c.Others, func(r oauth.Resource) bool { return r.URI == uri })
 }
 
 // unnamed is what a request without resource means. OpenID clients never send one, and ask for nothing but who the person

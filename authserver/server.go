@@ -21,7 +21,7 @@ import (
 type Config struct {
 	Issuer    string            // byte for byte, without a slash at its end
 	Resources []oauth.Resource  // the servers that tokens are given for
-	Others    []oauth.Resource  // what tokens are given for besides, where a request names it
+	Others    []oauth.Resource  // what tokens are given for besides, to clients that call for themselves and name it
 	Aliases   map[string]string // :: another spelling of an origin → the configured one; loopback only
 	Trusts    []Trust           // whose assertions are taken as grants
 	ACR       []string          // the ways to sign in that there are

@@ -44,7 +44,8 @@ type server struct {
 	command *exec.Cmd
 	stderr  *lockedBuffer
 	args    []string
-	program string // empty: doorward
+	env     []string // besides the test's own: what it was first started with
+	program string   // empty: doorward
 }
 
 // lockedBuffer is what a process writes, readable while it runs.
@@ -104,8 +105,11 @@ func (s *server) tryStart(env ...string) bool {
 	if program == "" {
 		program = "doorward"
 	}
+	if len(env) > 0 {
+		s.env = env
+	}
 	s.command = exec.Command(program, s.args...)
-	s.command.Env = append(append(os.Environ(), "GORACE=atexit_sleep_ms=0"), env...) // or every end takes a second longer
+	s.command.Env = append(append(os.Environ(), "GORACE=atexit_sleep_ms=0"), s.env...) // or every end takes a second longer
 	s.stderr = &lockedBuffer{}
 	s.command.Stderr = s.stderr
 	out, err := s.command.StdoutPipe()

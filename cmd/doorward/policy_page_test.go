@@ -44,6 +44,7 @@ func TestPolicyPage(t *testing.T) {
 	}
 	blocks := shellAndText.FindAllStringSubmatch(string(page), -1)
 	printed := 0
+	runningIn(t, dir)
 	for _, b := range blocks {
 		t.Run(b[1], func(t *testing.T) {
 			c := exec.Command("bash", "-euo", "pipefail", "-c", b[2])
@@ -60,9 +61,28 @@ func TestPolicyPage(t *testing.T) {
 			}
 		})
 	}
-	if len(blocks) != 6 || printed != 4 || strings.Count(string(page), "```sh") != len(blocks) {
+	if len(blocks) != 12 || printed != 7 || strings.Count(string(page), "```sh") != len(blocks) {
 		t.Errorf("%d blocks of commands, of which %d say what they print", len(blocks), printed)
 	}
+}
+
+// runningIn is a server with its data and its bundle in a directory, as the page has it: its tool has changed for somebody, and its
+// bundle is not the first.
+func runningIn(t *testing.T, dir string) {
+	t.Helper()
+	up, changed := changing(t)
+	live := filepath.Join(dir, "live")
+	unpacked(t, live, definedBundle)
+	accepting(t, live, up)
+	text := strings.ReplaceAll(governedText(live, up, ""), "$DIR/data", filepath.Join(dir, "data"))
+	s := protectFile(t, text)
+	alice := minting(t, s)("alice", "desk")
+	changed.Store(true)
+	if got := s.tools(t, alice); len(got) != 1 {
+		t.Fatalf("alice sees %v", got)
+	}
+	unpacked(t, live, strings.Replace(definedBundle, "id: acme", "id: acme2", 1))
+	s.says(t, inUse)
 }
 
 // The commands that the READMEs of the example bundles show run.

@@ -21,6 +21,7 @@ import (
 	"github.com/doorward-mcp/doorward/audit"
 	"github.com/doorward-mcp/doorward/config"
 	"github.com/doorward-mcp/doorward/internal/fetch"
+	"github.com/doorward-mcp/doorward/policy/cedar"
 	"github.com/doorward-mcp/doorward/registration"
 	"github.com/doorward-mcp/doorward/seal"
 	"github.com/doorward-mcp/doorward/store"
@@ -155,6 +156,8 @@ func open(ctx context.Context, io streams, c config.Config, box *seal.Box) (in *
 	case errors.Is(err, store.ErrUnreachable):
 		err = failed{exitUnreachable, err}
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, fs.ErrPermission): // what the configuration names is not there
+		err = failed{exitUsage, err}
+	case errors.As(err, new(*cedar.Error)), errors.Is(err, cedar.ErrUnsigned), errors.Is(err, cedar.ErrNoBundle): // it says where
 		err = failed{exitUsage, err}
 	case errors.Is(err, doorward.ErrOtherURL), errors.Is(err, store.ErrUnreadable), errors.Is(err, seal.ErrWrongKey), errors.Is(err, seal.ErrTampered):
 		err = failed{exitUsage, fmt.Errorf("%s: %w", c.Data, err)}

@@ -57,10 +57,11 @@ func TestGoSDK(t *testing.T) {
 	}
 }
 
-func goHandler(t *testing.T, who *person.Person, asked *int, stale *staleSource) auth.OAuthHandler {
+// goHandler is the go-sdk's own handler for a person, with changes.
+func goHandler(t *testing.T, who *person.Person, asked *int, stale *staleSource, change ...func(*auth.AuthorizationCodeHandlerConfig)) auth.OAuthHandler {
 	t.Helper()
 	redirect := "http://127.0.0.1:1/callback" // never called: the person reads the code from the redirect
-	h, err := auth.NewAuthorizationCodeHandler(&auth.AuthorizationCodeHandlerConfig{
+	c := auth.AuthorizationCodeHandlerConfig{
 		RedirectURL: redirect,
 		DynamicClientRegistrationConfig: &auth.DynamicClientRegistrationConfig{Metadata: &oauthex.ClientRegistrationMetadata{
 			ClientName: "go-sdk", RedirectURIs: []string{redirect}, GrantTypes: []string{"authorization_code", "refresh_token"},
@@ -76,7 +77,11 @@ func goHandler(t *testing.T, who *person.Person, asked *int, stale *staleSource)
 			return &auth.AuthorizationResult{Code: q.Get("code"), State: q.Get("state"), Iss: q.Get("iss")}, nil
 		},
 		NewTokenSource: stale.begin,
-	})
+	}
+	for _, one := range change {
+		one(&c)
+	}
+	h, err := auth.NewAuthorizationCodeHandler(&c)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -103,11 +103,23 @@ func TestNamesOfOtherIssuers(t *testing.T) {
 	}
 }
 
+// What a decision point obliges to stands in the decision, for whoever enforces it to meet or to refuse; the rest of the context is its own.
+func TestObligations(t *testing.T) {
+	c := &authzen.Client{Post: func(context.Context, []byte) ([]byte, error) {
+		return []byte(`{"context":{"reason":{"a":1},"obligations":[{"id":"r1","type":"audit","properties":{"value":"full"},"more":[]},{"id":"r2","type":"custom"}]},"decision":true}`), nil
+	}}
+	d := c.Decide(t.Context(), request(mcp.ItemTool, "x", "tools/call"))
+	if diff := cmp.Diff([]policy.Obligation{{Name: "audit", Value: "full", Rule: "r1"}, {Name: "custom", Rule: "r2"}}, d.Obligations); diff != "" || d.Verdict != policy.Allow {
+		t.Errorf("%+v\n%s", d, diff)
+	}
+}
+
 // What is no decision denies: the decision point fails closed.
 func TestNoDecisionDenies(t *testing.T) {
 	for name, answer := range map[string]string{"no": `{"decision":false}`, "nothing": ``, "no JSON": `yes`, "text": `{"decision":"true"}`, "a number": `{"decision":1}`, "null": `{"decision":null}`,
 		"none": `{}`, "another case": `{"Decision":true}`, "twice": `{"decision":true,"decision":false}`, "twice the other way": `{"decision":false,"decision":true}`,
-		"a list": `[{"decision":true}]`, "more behind it": `{"decision":true}{}`, "cut off": `{"decision":true`, "within": `{"context":{"decision":true}}`} {
+		"a list": `[{"decision":true}]`, "more behind it": `{"decision":true}{}`, "cut off": `{"decision":true`, "within": `{"context":{"decision":true}}`,
+		"obligations that are none": `{"decision":true,"context":{"obligations":{"type":"audit"}}}`, "a context that is none": `{"decision":true,"context":[]}`} {
 		t.Run(name, func(t *testing.T) {
 			d := (&authzen.Client{Post: func(context.Context, []byte) ([]byte, error) { return []byte(answer), nil }}).Decide(t.Context(), request(mcp.ItemTool, "x", "tools/call"))
 			if d.Verdict != policy.Deny || (d.Code == "authzen.denied") != (name == "no") {

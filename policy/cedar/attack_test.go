@@ -27,7 +27,7 @@ func complete(kind, name string) policy.Request {
 // large bundle, nor one of a megabyte that would be read as a template.
 func TestNamesThatCallersMakeUp(t *testing.T) {
 	var rules strings.Builder
-	for i := range 5000 {
+	for i := range 2000 {
 		fmt.Fprintf(&rules, "@id(\"p%d\") permit (principal in Group::\"g%d\", action in Action::\"crm:tools\", resource);\n", i, i)
 	}
 	e := load(t, bundle(anyCRM+"== servers/crm/many.cedar\n"+rules.String()+`@id("staff") permit (principal in Group::"staff", action in Action::"crm/*", resource);`))
@@ -40,18 +40,18 @@ func TestNamesThatCallersMakeUp(t *testing.T) {
 		runtime.ReadMemStats(&m)
 		return m.HeapAlloc
 	}
-	begun, before := time.Now(), heap()
-	for i := range 2000 {
-		name := fmt.Sprintf("made-up-%d", i)
-		if d := e.Decide(t.Context(), use(name, "{}")); d.Verdict != policy.Allow {
-			t.Fatalf("%s: %s %s", name, d.Verdict, d.Code)
+	before, i := heap(), 0
+	each := testing.AllocsPerRun(2000, func() {
+		i++
+		if d := e.Decide(t.Context(), use(fmt.Sprintf("made-up-%d", i), "{}")); d.Verdict != policy.Allow {
+			t.Errorf("%d: %s %s", i, d.Verdict, d.Code)
 		}
+	})
+	if each > 100 {
+		t.Errorf("a name takes %.0f allocations, of 2000 rules", each)
 	}
-	if grown := int64(heap()) - int64(before); grown > 8<<20 {
+	if grown := int64(heap()) - int64(before); grown > 4<<20 {
 		t.Errorf("2000 names keep %d KB", grown>>10)
-	}
-	if took := time.Since(begun); took > 5*time.Second {
-		t.Errorf("2000 names take %s", took)
 	}
 	runtime.KeepAlive(e)
 }
@@ -181,7 +181,7 @@ func TestAPatternThatTakesLong(t *testing.T) {
 // Definitions that fit their bound are read again from the file that they are written to, whose line breaks are no part of them.
 func TestALargeDefinitionIsReadAgain(t *testing.T) {
 	d := cedar.NewDefinitions("crm")
-	accept(t, d, mcp.ItemTool, `{"name":"x","inputSchema":{"type":"object","properties":{"a":{"enum":[`+strings.Repeat("1,2,", 100_000)+`3]}}}}`)
+	accept(t, d, mcp.ItemTool, `{"name":"x","inputSchema":{"type":"object","properties":{"a":{"enum":[`+strings.Repeat("1,2,", 30_000)+`3]}}}}`)
 	if _, err := cedar.ReadDefinitions("crm", d.Bytes()); err != nil {
 		t.Error(err)
 	}

@@ -8,13 +8,10 @@ import (
 	"github.com/cedar-policy/cedar-go/x/exp/ast"
 )
 
-// absent warns of a forbid that is off for a caller of whom something is not known: whoever keeps what is known of people from being
-// found out, or signs in where it is not said, is let through. An argument is the caller's to leave out, and then is not there for
-// the server either.
+// absent warns of a forbid that is off, and of a permit that is on, because something is not known of the caller: whoever keeps what is
+// known of people from being found out, or signs in where it is not said, is let through. An argument is the caller's to leave out,
+// and then is not there for the server either.
 func (l *linter) absent(r *rule) {
-	if r.permits() {
-		return
-	}
 	warned := map[string]bool{}
 	for a := range asks(r.ast) {
 		name := "context." + strings.Join(a.path, ".")
@@ -25,15 +22,34 @@ func (l *linter) absent(r *rule) {
 			continue
 		}
 		warned[name] = true
-		if outcome(r.ast, func(n ast.IsNode) int {
-			if b, ok := askedBy(n); ok && b.principal == a.principal && slices.Equal(b.path, a.path) {
-				return fails
-			}
-			return 0
-		}) == fails {
+		switch {
+		case !l.opens(r, a):
+		case r.permits():
+			l.warn.of(r, "it permits a caller whose %s is not known: write what is needed behind when, so that what is not known is not permitted", name)
+		default:
 			l.warn.of(r, "it forbids nothing to a caller whose %s is not known: write what is allowed behind unless, so that what is not known is forbidden", name)
 		}
 	}
+}
+
+// opens reports whether a part of the conditions comes to what lets calls through, as soon as something is not there.
+func (l *linter) opens(r *rule, absent asked) bool {
+	through := fails
+	if r.permits() {
+		through = holds
+	}
+	return slices.ContainsFunc(conjuncts(r.ast), func(c clause) bool {
+		v := truth(c.body, func(n ast.IsNode) int {
+			if b, ok := askedBy(n); ok && b.principal == absent.principal && slices.Equal(b.path, absent.path) {
+				return fails
+			}
+			return 0
+		})
+		if !c.want {
+			v = -v
+		}
+		return v == through
+	})
 }
 
 // perhapsUnknown are members of the context that say something of the caller, and may be missing.

@@ -63,8 +63,8 @@ func TestWhatLooksStrict(t *testing.T) {
 	}
 }
 
-// A forbid that is off where something is not known of the caller is said, and one that is on is not.
-func TestForbidsThatAreOffForTheUnknown(t *testing.T) {
+// A forbid that is off, and a permit that is on, where something is not known of the caller, are said; others are not.
+func TestRulesThatOpenForTheUnknown(t *testing.T) {
 	for _, c := range []struct {
 		rule string
 		want string // empty: nothing is said
@@ -81,6 +81,10 @@ func TestForbidsThatAreOffForTheUnknown(t *testing.T) {
 		{`forbid (principal, action, resource == Server::"crm") unless { context.net has ip && context.net.ip.isInRange(ip("10.0.0.0/8")) };`, ""},
 		{`forbid (principal, action == Action::"crm/pay", resource) when { context.args has amount && context.args.amount > 100 };`, ""},
 		{`permit (principal is User, action, resource == Server::"crm") when { principal has level && principal.level >= 3 };`, ""},
+		{`permit (principal is User, action, resource == Server::"crm") unless { principal has cleared && !principal.cleared };`, "principal.cleared"},
+		{`permit (principal is User, action, resource == Server::"crm") when { context.delegation.human && !(principal has cleared && !principal.cleared) };`, "principal.cleared"},
+		{`permit (principal is User, action, resource == Server::"crm") when { (principal has level && principal.level >= 3) || context.delegation.human };`, ""},
+		{`permit (principal, action == Action::"crm/pay", resource) unless { context.args has amount && context.args.amount > 100 };`, ""},
 	} {
 		e, err := cedar.Load(checked(t, `@id("f") `+c.rule), cedar.Options{Issuer: house})
 		if err != nil {
@@ -88,7 +92,7 @@ func TestForbidsThatAreOffForTheUnknown(t *testing.T) {
 			continue
 		}
 		said := strings.Join(texts(e.Warnings()), "\n")
-		if c.want == "" && strings.Contains(said, "it forbids nothing") || c.want != "" && !strings.Contains(said, "it forbids nothing to a caller whose "+c.want+" is not known") {
+		if c.want != "" && !strings.Contains(said, "a caller whose "+c.want+" is not known") || c.want == "" && strings.Contains(said, "is not known") {
 			t.Errorf("%s:\n%s", c.rule, said)
 		}
 	}
