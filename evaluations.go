@@ -130,7 +130,11 @@ func (e *evaluator) server(name string) (string, bool) {
 // decide takes what the question says of the person for more than what is known: it may be about somebody who is not as asked.
 func (e *evaluator) decide(ctx context.Context, r policy.Request) policy.Decision {
 	if f := e.g.rules.facts; f != nil {
-		known, said := f.of(ctx, r.Caller), r.Facts
+		known, err := f.of(ctx, r.Caller)
+		if err != nil { // somebody who is only asked about need not be known
+			known = policy.Facts{}
+		}
+		said := r.Facts
 		r.Facts = policy.Facts{Name: cmp.Or(said.Name, known.Name), Groups: append(known.Groups[:len(known.Groups):len(known.Groups)], said.Groups...),
 			Attributes: maps.Clone(known.Attributes), Client: known.Client}
 		if r.Facts.Attributes == nil {

@@ -11,6 +11,7 @@ import (
 	"github.com/doorward-mcp/doorward/config"
 	"github.com/doorward-mcp/doorward/gateway"
 	"github.com/doorward-mcp/doorward/login"
+	"github.com/doorward-mcp/doorward/oauth"
 	"github.com/doorward-mcp/doorward/policy"
 	"github.com/doorward-mcp/doorward/policy/cedar"
 	"github.com/doorward-mcp/doorward/provider"
@@ -68,18 +69,24 @@ func service(address string, headers http.Header, timeout time.Duration) (provid
 		func() error { transport.CloseIdleConnections(); return nil }
 }
 
+// errUnknownClient is the error of a client that calls for itself and that nobody knows: what kind of caller it is decides.
+var errUnknownClient = errors.New("the client of the token is not known")
+
 // of is what is known of a caller.
-func (f *facts) of(ctx context.Context, c token.Caller) (known policy.Facts) {
+func (f *facts) of(ctx context.Context, c token.Caller) (known policy.Facts, err error) {
 	itself := c.Subject == c.Client
 	if !c.Foreign && (f.wants.Client || itself || f.wants.Person) {
 		own := f.own(ctx, c)
+		if itself && own.client.Source == oauth.Unknown {
+			return known, errUnknownClient
+		}
 		known.Client, known.Name = own.client, own.name
 	}
 	if f.attributes != nil && !itself {
 		told := f.attributes.Of(ctx, c.Principal)
 		known.Groups, known.Attributes = told.Groups, told.Attributes
 	}
-	return known
+	return known, nil
 }
 
 // factKey is what our own database is asked about.
@@ -92,7 +99,8 @@ func (f *facts) own(ctx context.Context, c token.Caller) fact {
 		return kept
 	}
 	found := fact{at: now}
-	if known, ok := f.g.clients.Known(ctx, c.Client); ok {
+	known, ok := f.g.clients.Known(ctx, c.Client)
+	if ok {
 		found.client = policy.ClientFacts{Source: known.Source, Authenticates: !known.Public(), Workload: known.WorkloadIssuer != ""}
 	}
 	if f.wants.Person && c.Subject != c.Client {
@@ -105,6 +113,8 @@ func (f *facts) own(ctx context.Context, c token.Caller) fact {
 		}
 		found.name = name
 	}
-	f.kept.Set(key, found)
+	if ok { // else it is asked for again: perhaps it is only now that it is not known
+		f.kept.Set(key, found)
+	}
 	return found
 }

@@ -53,7 +53,7 @@ func (m policyMetrics) count(e audit.Entry, server string) {
 var verdicts = map[string]policy.Verdict{
 	"scopes": policy.Allow, "policy.allowed": policy.Allow,
 	"insufficient_scope": policy.Challenge, "insufficient_user_authentication": policy.Challenge, "account_link_required": policy.Challenge, "approval_required": policy.Challenge,
-	"policy.no_permit": policy.Deny, "policy.forbidden": policy.Deny, "policy.error": policy.Deny, "policy.bounds": policy.Deny, "policy.server": policy.Deny, "policy.ratelimit": policy.Deny,
+	"policy.no_permit": policy.Deny, "policy.forbidden": policy.Deny, "policy.error": policy.Deny, "policy.bounds": policy.Deny, "policy.facts": policy.Deny, "policy.server": policy.Deny, "policy.ratelimit": policy.Deny,
 	"definition.unknown": policy.Deny, "definition.missing": policy.Deny,
 	"args.schema": policy.Deny, "args.number": policy.Deny, "args.uri": policy.Deny, "args.bounds": policy.Deny,
 	"obligation.unknown": policy.Deny, "obligation.unsupported": policy.Deny,

@@ -2,6 +2,7 @@ package policy_test
 
 import (
 	"context"
+	"errors"
 	"testing"
 
 	"github.com/doorward-mcp/doorward/mcp"
@@ -102,8 +103,9 @@ func TestShadowed(t *testing.T) {
 
 // What is known of a caller is found out for each decision, and what somebody says of himself in the question is not kept.
 func TestInformed(t *testing.T) {
-	i := policy.Informed{Facts: func(_ context.Context, c token.Caller) policy.Facts {
-		return policy.Facts{Name: "name of " + c.Subject}
+	var unknown error
+	i := policy.Informed{Facts: func(_ context.Context, c token.Caller) (policy.Facts, error) {
+		return policy.Facts{Name: "name of " + c.Subject}, unknown
 	},
 		Next: fixed(func(r policy.Request) policy.Decision {
 			if r.Facts.Name == "name of alice" && r.Facts.Groups == nil {
@@ -115,5 +117,9 @@ func TestInformed(t *testing.T) {
 	r.Facts = policy.Facts{Groups: []string{"crm-admins"}}
 	if i.Decide(context.Background(), r).Verdict != policy.Allow || !i.Visible(context.Background(), r, []mcp.Item{{Kind: mcp.ItemTool, Name: "a"}})[0] {
 		t.Error("it was asked with other facts")
+	}
+	unknown = errors.New("nobody knows")
+	if d := i.Decide(context.Background(), r); d.Verdict != policy.Deny || d.Code != "policy.facts" || i.Visible(context.Background(), r, []mcp.Item{{Kind: mcp.ItemTool, Name: "a"}})[0] {
+		t.Errorf("who calls cannot be found out: %s %s", d.Verdict, d.Code)
 	}
 }

@@ -32,45 +32,91 @@ var ErrNoBundle = errors.New("there is no bundle.yaml")
 // ReadFiles reads a bundle. What does not belong to one, such as a README or what an editor left behind, is not looked at; what looks
 // as if it did is refused.
 func ReadFiles(fsys fs.FS) (Files, error) {
-	files, size := Files{}, int64(0)
-	var unread problems
-	err := fs.WalkDir(fsys, ".", func(name string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		if d.IsDir() {
-			if name != "." && strings.HasPrefix(d.Name(), ".") {
-				return fs.SkipDir
-			}
-			return nil
-		}
-		if !belongs(name) {
-			unread.missed(fsys, name, d)
-			return nil
-		}
-		info, err := fs.Stat(fsys, name)
+	r := filesReader{fsys: fsys, files: Files{}}
+	if err := r.walk("."); err != nil {
+		return nil, fmt.Errorf("reading a policy bundle: %w", err)
+	}
+	if _, ok := r.files["bundle.yaml"]; !ok {
+		return nil, fmt.Errorf("reading a policy bundle: %w", ErrNoBundle)
+	}
+	if err := r.unread.err(); err != nil {
+		return nil, fmt.Errorf("reading a policy bundle: %w", err)
+	}
+	return r.files, nil
+}
+
+// filesReader goes over a directory once.
+type filesReader struct {
+	fsys   fs.FS
+	files  Files
+	size   int64
+	unread problems // what looks as if it belonged to the bundle
+}
+
+// directories are those that a bundle has.
+var directories = []string{"guardrails", "servers", "entities", "schema", "tests"}
+
+// walk reads what is in a directory and below it.
+func (r *filesReader) walk(root string) error {
+	return fs.WalkDir(r.fsys, root, func(name string, d fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
 			return err
-		case !info.Mode().IsRegular():
-			return fmt.Errorf("%s is no file", name)
+		case d.IsDir() && name != "." && strings.HasPrefix(d.Name(), "."):
+			return fs.SkipDir
+		case d.IsDir():
+			return nil
 		}
-		if size += info.Size(); size > maxBundle || len(files) == maxFiles { // before it is read
-			return fmt.Errorf("the bundle has more than %d files or %d MiB", maxFiles, maxBundle>>20)
-		}
-		files[name], err = fs.ReadFile(fsys, name)
-		return err
+		return r.entry(name, d)
 	})
+}
+
+// entry takes what is no directory.
+func (r *filesReader) entry(name string, d fs.DirEntry) error {
+	switch {
+	case d.Type()&fs.ModeSymlink != 0 && slices.Contains(directories, name):
+		return r.link(name)
+	case !belongs(name):
+		r.unread.missed(r.fsys, name, d)
+		return nil
+	}
+	return r.read(name)
+}
+
+// link follows a link in the place of one of a bundle's directories, which is how volumes of Kubernetes are mounted. Links further
+// below are not followed, so that none leads in a circle.
+func (r *filesReader) link(name string) error {
+	entries, err := fs.ReadDir(r.fsys, name)
 	if err != nil {
-		return nil, fmt.Errorf("reading a policy bundle: %w", err)
+		return err
 	}
-	if _, ok := files["bundle.yaml"]; !ok {
-		return nil, fmt.Errorf("reading a policy bundle: %w", ErrNoBundle)
+	for _, e := range entries {
+		below := path.Join(name, e.Name())
+		if e.IsDir() {
+			err = r.walk(below)
+		} else {
+			err = r.entry(below, e)
+		}
+		if err != nil {
+			return err
+		}
 	}
-	if err := unread.err(); err != nil {
-		return nil, fmt.Errorf("reading a policy bundle: %w", err)
+	return nil
+}
+
+func (r *filesReader) read(name string) error {
+	info, err := fs.Stat(r.fsys, name)
+	switch {
+	case err != nil:
+		return err
+	case !info.Mode().IsRegular():
+		return fmt.Errorf("%s is no file", name)
 	}
-	return files, nil
+	if r.size += info.Size(); r.size > maxBundle || len(r.files) == maxFiles { // before it is read
+		return fmt.Errorf("the bundle has more than %d files or %d MiB", maxFiles, maxBundle>>20)
+	}
+	r.files[name], err = fs.ReadFile(r.fsys, name)
+	return err
 }
 
 // belongs reports whether a path is that of a file of a bundle.
@@ -105,7 +151,7 @@ func (p *problems) missed(fsys fs.FS, name string, d fs.DirEntry) {
 		return
 	}
 	top, _, below := strings.Cut(name, "/")
-	known := slices.Contains([]string{"guardrails", "servers", "entities", "schema", "tests"}, top)
+	known := slices.Contains(directories, top)
 	if d.Type()&fs.ModeSymlink != 0 && known {
 		if to, err := fs.Stat(fsys, name); err != nil || to.IsDir() {
 			p.add(name, 0, 0, "a link to a directory is not followed")

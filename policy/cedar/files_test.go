@@ -32,14 +32,35 @@ func TestFilesThatWouldNotBeRead(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	dir, elsewhere := t.TempDir(), t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, "bundle.yaml"), []byte(manifest), 0o600); err != nil {
-		t.Fatal(err)
+}
+
+// Volumes of Kubernetes are mounted as links, which are changed all at once: those in the place of a bundle's directories are
+// followed. One further below could lead in a circle, and is refused.
+func TestFilesBehindLinks(t *testing.T) {
+	dir := t.TempDir()
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
 	}
-	if err := os.Symlink(elsewhere, filepath.Join(dir, "guardrails")); err != nil {
+	for name, text := range map[string]string{"bundle.yaml": "id: a\nservers: {crm: {definitions: any}}\n", "guardrails/a.cedar": "// a", "servers/crm/b.cedar": "// b"} {
+		path := filepath.Join(dir, "..2026_11_22", name)
+		must(os.MkdirAll(filepath.Dir(path), 0o700))
+		must(os.WriteFile(path, []byte(text), 0o600))
+	}
+	if err := os.Symlink("..2026_11_22", filepath.Join(dir, "..data")); err != nil {
 		t.Skip(err)
 	}
-	if _, err := cedar.ReadFiles(os.DirFS(dir)); err == nil || !strings.Contains(err.Error(), "guardrails: a link to a directory is not followed") {
-		t.Errorf("guardrails that lie elsewhere: %v", err)
+	for _, name := range []string{"bundle.yaml", "guardrails", "servers"} {
+		must(os.Symlink(filepath.Join("..data", name), filepath.Join(dir, name)))
+	}
+	files, err := cedar.ReadFiles(os.DirFS(dir))
+	if err != nil || len(files) != 3 || string(files["guardrails/a.cedar"]) != "// a" || string(files["servers/crm/b.cedar"]) != "// b" {
+		t.Errorf("%v %v", files, err)
+	}
+	must(os.Symlink(dir, filepath.Join(dir, "..2026_11_22", "servers", "round")))
+	if _, err := cedar.ReadFiles(os.DirFS(dir)); err == nil || !strings.Contains(err.Error(), "servers/round: a link to a directory is not followed") {
+		t.Errorf("a circle: %v", err)
 	}
 }
