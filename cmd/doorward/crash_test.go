@@ -239,7 +239,7 @@ func TestCrashAtEveryPoint(t *testing.T) {
 				t.Skip("the point was passed by another goroutine at another time; the others of its kind are killed")
 			}
 			l.kill()
-			l.start()
+			l.start("DOORWARD_CRASH=0")
 			if err := l.live(6); err != nil {
 				t.Fatal(err)
 			}
@@ -256,7 +256,7 @@ func TestCrashAtRandom(t *testing.T) {
 			_ = l.live(l.calls + 20)
 		}
 		l.kill()
-		l.start()
+		l.start("DOORWARD_CRASH=0")
 		if err := l.live(l.calls + 4); err != nil {
 			t.Fatalf("after %d kills: %v", n+1, err)
 		}
