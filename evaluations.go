@@ -127,20 +127,23 @@ func (e *evaluator) server(name string) (string, bool) {
 	return "", false
 }
 
-// decide takes what the question says of the person for more than what is known: it may be about somebody who is not as asked.
+// decide takes what the question says of the person for more than what is known: it may be about somebody who is not as asked. Who
+// would be denied because it cannot be found out who they are is denied here too.
 func (e *evaluator) decide(ctx context.Context, r policy.Request) policy.Decision {
-	if f := e.g.rules.facts; f != nil {
-		known, err := f.of(ctx, r.Caller)
-		if err != nil { // somebody who is only asked about need not be known
-			known = policy.Facts{}
-		}
-		said := r.Facts
-		r.Facts = policy.Facts{Name: cmp.Or(said.Name, known.Name), Groups: append(known.Groups[:len(known.Groups):len(known.Groups)], said.Groups...),
-			Attributes: maps.Clone(known.Attributes), Client: known.Client}
-		if r.Facts.Attributes == nil {
-			r.Facts.Attributes = map[string]any{}
-		}
-		maps.Copy(r.Facts.Attributes, said.Attributes)
+	next, f, said := e.deciders[r.Server], e.g.rules.facts, r.Facts
+	if f == nil {
+		return next.Decide(ctx, r)
 	}
-	return e.deciders[r.Server].Decide(ctx, r)
+	return policy.Informed{Next: next, Facts: func(ctx context.Context, c token.Caller) (policy.Facts, error) {
+		known, err := f.of(ctx, c)
+		return heard(known, said), err
+	}}.Decide(ctx, r)
+}
+
+// heard is what is known of somebody with what a question says besides.
+func heard(known, said policy.Facts) policy.Facts {
+	all := policy.Facts{Name: cmp.Or(said.Name, known.Name), Groups: slices.Concat(known.Groups, said.Groups), Attributes: map[string]any{}, Client: known.Client}
+	maps.Copy(all.Attributes, known.Attributes)
+	maps.Copy(all.Attributes, said.Attributes)
+	return all
 }
