@@ -12,7 +12,7 @@ export DOORWARD_REQUIRE ?= postgres,node,chromium,python3
 
 SHARD      ?= 1/1
 FUZZTIME   ?= 30s
-CRASHES    ?= 100
+CRASHES    ?= 1000
 SOAK       ?= 1h
 DATABASE   ?= sqlite
 
@@ -50,7 +50,9 @@ sabotage:
 
 bench: build
 	@$(need) node npm-packages postgres nginx haproxy
+	@CGO_ENABLED=0 go build $(BUILDFLAGS) -o bin/bench-door ./testdata/bench/door
 	@$(timed) bench testdata/tools/in interop go run ./bench
+	@$(timed) bench-audit go test -run='^$$' -bench='HandOver|EncodeRecord' -count=5 ./audit
 	@$(timed) bench-policy go test -run='^$$' -bench=Policy -benchtime=0.5s ./policy/cedar
 
 # An empty database against a full one. It takes minutes and gigabytes.
@@ -65,7 +67,7 @@ fuzz:
 # Both are the long forms of tests that `make test` runs short.
 crash: build
 	@$(need) postgres
-	@DOORWARD_CRASHES=$(CRASHES) $(timed) crash go test -count=1 -timeout=2h -run=Crash ./...
+	@DOORWARD_CRASHES=$(CRASHES) $(timed) crash go test -count=1 -timeout=2h -run='Crash|AWitnessIsLost' ./...
 
 soak: build
 	@DOORWARD_SOAK=$(SOAK) $(timed) soak go test -count=1 -timeout=24h -run=Soak ./...

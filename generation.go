@@ -23,7 +23,7 @@ import (
 
 // generate makes the generation of a configuration, which takes over from before what has not changed; nil: nothing is there.
 func (i *Installation) generate(ctx context.Context, c config.Config, before *generation) (*generation, error) {
-	g := &generation{i: i, ground: &i.ground, c: c, ready: i.readyz(), servers: map[string]string{}, named: i.e.Named(c.Named()), kept: map[string]*kept{}}
+	g := &generation{i: i, ground: &i.ground, c: c, ready: i.readyz(), servers: map[string]string{}, doors: map[string]*guard.Guard{}, named: i.e.Named(c.Named()), kept: map[string]*kept{}}
 	i.keeping.Lock()
 	i.all = append(i.all, g)
 	i.keeping.Unlock()
@@ -59,7 +59,7 @@ func (g *generation) open(ctx context.Context, before *generation) error {
 		return err
 	}
 	g.as.Begin(web.Steps(g.as)...)
-	g.admin = &admin.API{Login: g.people, Keys: g.as, Clients: clients, Servers: g.identifiers(), PublicURL: g.c.PublicURL, Rollback: g.i.rollback, Waiting: g.waiting, Now: g.e.Now, Slog: g.e.Slog}
+	g.admin = &admin.API{Login: g.people, Keys: g.as, Clients: clients, Servers: g.identifiers(), PublicURL: g.c.PublicURL, Rollback: g.i.rollback, Waiting: g.waiting, Audit: g.auditLog(), Now: g.e.Now, Slog: g.e.Slog}
 	return g.openRoutes(ctx, clients)
 }
 
@@ -89,7 +89,7 @@ func (g *generation) openRoles(resources []oauth.Resource) (*registration.Regist
 	}
 	g.as = authserver.New(authserver.Config{Issuer: g.c.PublicURL, Resources: resources, Aliases: aliases, Trusts: g.trusts(), ACR: []string{login.SingleFactor},
 		Lifetimes: g.c.Lifetimes.Lifetimes, Limits: g.c.Limits,
-		Others: g.others(), Nonces: g.nonces, Clients: authserver.Clients{Client: clients.Client, Known: clients.Known, KeysOf: clients.Keys, Workload: workload(listed), Registers: clients.Registers(), Documents: clients.Documents()},
+		Others: g.others(), Named: g.auditResources(), Nonces: g.nonces, Clients: authserver.Clients{Client: clients.Client, Known: clients.Known, KeysOf: clients.Keys, Workload: workload(listed), Registers: clients.Registers(), Documents: clients.Documents()},
 		Person: g.person, Cookie: g.cookie, Log: g.log, Slog: g.e.Slog, Store: g.db.Authserver(),
 		InsecureExchangeWithoutConsent: g.c.Exchange.InsecureWithoutConsent})
 	return clients, nil
@@ -178,6 +178,9 @@ func (g *generation) openRoutes(ctx context.Context, clients *registration.Regis
 		}
 		t.open[authzen.Path] = h
 	}
+	if err := g.openAudit(&t); err != nil {
+		return err
+	}
 	for _, name := range g.names() {
 		s, err := g.server(name, t.hosts)
 		if err != nil {
@@ -190,6 +193,7 @@ func (g *generation) openRoutes(ctx context.Context, clients *registration.Regis
 			g.e.Slog.WarnContext(ctx, "the server is open to everybody", "server", name, "auth", config.AuthNoneInsecure)
 			continue
 		}
+		g.doors[g.c.Resource(g.c.Servers[name]).URI] = s.Guard()
 		g.metadata(t, name, s.Metadata())
 	}
 	if err := t.check(); err != nil {

@@ -15,7 +15,7 @@ import (
 	"github.com/doorward-mcp/doorward/token"
 )
 
-// openStore opens the database and holds the configuration against what was settled at the first start.
+// openStore opens the database.
 func (g *ground) openStore(ctx context.Context, c config.Config) error {
 	address, err := c.Address(g.e.Lookup)
 	if err != nil {
@@ -28,12 +28,27 @@ func (g *ground) openStore(ctx context.Context, c config.Config) error {
 		return err
 	}
 	g.closing = append(g.closing, g.db.Close)
+	// Before the log is opened, whose name and keys hang on it.
+	if kept, err := g.db.Setting(ctx, "public_url"); err == nil && kept != c.PublicURL {
+		return otherURL(kept, c.PublicURL)
+	} else if err != nil && !errors.Is(err, store.ErrUnset) {
+		return err
+	}
+	return nil
+}
+
+func otherURL(kept, given string) error {
+	return fmt.Errorf("%w: it was made for %s, and now %s is given; tokens and clients hold the first: give that one, or another data directory", ErrOtherURL, kept, given)
+}
+
+// settleAll holds the configuration against what was settled at the first start.
+func (g *ground) settleAll(ctx context.Context, c config.Config) error {
 	kept, err := g.settle(ctx, "public_url", c.PublicURL)
 	if err != nil {
 		return err
 	}
 	if kept != c.PublicURL {
-		return fmt.Errorf("%w: it was made for %s, and now %s is given; tokens and clients hold the first: give that one, or another data directory", ErrOtherURL, kept, c.PublicURL)
+		return otherURL(kept, c.PublicURL)
 	}
 	if g.instance, err = g.settle(ctx, "instance", strings.ToLower(rand.Text()[:8])); err != nil {
 		return err

@@ -26,6 +26,7 @@ type metrics struct {
 	unkept   prometheus.Counter
 	problems prometheus.Gauge
 	policy   policyMetrics
+	trail    trailMetrics
 	failing  atomic.Pointer[error] // why the log could not be written the last time; nil: it could
 }
 
@@ -46,8 +47,8 @@ func newMetrics(version string) *metrics {
 		unkept:   prometheus.NewCounter(prometheus.CounterOpts{Name: "doorward_audit_failures_total", Help: "Records that the audit log could not keep. The acts of strict ones did not happen."}),
 		problems: prometheus.NewGauge(prometheus.GaugeOpts{Name: "doorward_self_check_problems", Help: "What an outsider would get wrong, as found on the last look at the public address."}),
 	}
-	m.policy = newPolicyMetrics(counter)
-	m.registry.MustRegister(m.policy.decisions, m.policy.shadow, m.policy.notifications)
+	m.policy, m.trail = newPolicyMetrics(counter), newTrailMetrics(counter)
+	m.registry.MustRegister(m.trail.behind, m.trail.gone, m.policy.decisions, m.policy.shadow, m.policy.notifications)
 	info := prometheus.NewGauge(prometheus.GaugeOpts{Name: "doorward_build_info", Help: "1, with the version.", ConstLabels: prometheus.Labels{"version": version}})
 	info.Set(1)
 	m.registry.MustRegister(m.records, m.refusals, m.decided, m.answered, m.reloads, m.unkept, m.problems, info,
@@ -114,7 +115,7 @@ var (
 
 // Describe is a prometheus.Collector's.
 func (s state) Describe(to chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{newsAge, keyAge, inFlight, upstreamOK, upstreamIn, processes, failures, skipped} {
+	for _, d := range []*prometheus.Desc{newsAge, keyAge, inFlight, upstreamOK, upstreamIn, processes, failures, skipped, trailSize, trailSaid, trailLate, trailIndex} {
 		to <- d
 	}
 }
@@ -124,6 +125,7 @@ func (s state) Collect(to chan<- prometheus.Metric) {
 	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
 		to <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
 	}
+	s.collectTrail(to)
 	now, g := s.i.e.Now(), s.i.live.Load()
 	if g == nil {
 		return

@@ -29,7 +29,7 @@ import (
 // Environment is what an installation takes from the program around it. The zero Environment has no secrets to look up.
 type Environment struct {
 	Box       *seal.Box                               // seals what is secret at rest
-	Audit     audit.Sink                              // keeps the records
+	Audit     audit.Sink                              // keeps the records instead of the audit log; nil: the audit log does
 	Slog      *slog.Logger                            // what happens and what goes wrong; nil: slog.Default
 	Lookup    func(kind, name string) (string, error) // ${kind:name} in the configuration; nil: nothing is found
 	Documents *fetch.Client                           // reads client ID metadata documents; nil: public https only
@@ -54,6 +54,8 @@ type ground struct {
 	e        Environment
 	db       *store.DB
 	log      *audit.Log
+	trail    *trail
+	told     told
 	nonces   token.Nonces
 	tasks    *gateway.Tasks
 	rates    *guard.RuleRates // of all servers, so that a reload forgets nobody's calls
@@ -81,9 +83,10 @@ type generation struct {
 	origins map[string]origin // :: name of an issuer that is not ours → how its tokens are judged
 	handler http.Handler
 	ready   http.Handler
-	servers map[string]string // :: resource identifier → server
-	before  map[string]*kept  // :: name → what is there to be taken over
-	kept    map[string]*kept  // :: name → what lives as long as somebody has it
+	servers map[string]string       // :: resource identifier → server
+	doors   map[string]*guard.Guard // :: resource identifier → who lets callers in
+	before  map[string]*kept        // :: name → what is there to be taken over
+	kept    map[string]*kept        // :: name → what lives as long as somebody has it
 	use     use
 }
 
@@ -101,14 +104,19 @@ func Open(ctx context.Context, c config.Config, e Environment) (*Installation, e
 }
 
 func (i *Installation) open(ctx context.Context, c config.Config) error {
-	if i.e.Box == nil || i.e.Audit == nil {
-		return errors.New("opening an installation without a key or without a log")
+	if i.e.Box == nil {
+		return errors.New("opening an installation without a key")
 	}
 	i.metrics = newMetrics(i.e.Version)
 	i.metrics.registry.MustRegister(state{i})
-	i.log, i.tasks, i.rates = audit.New(i.metrics.sink(i.e.Audit, i.e.Now, i.serverOf)), gateway.NewTasks(), guard.NewRuleRates()
-	i.closing = append(i.closing, i.log.Close)
+	i.tasks, i.rates = gateway.NewTasks(), guard.NewRuleRates()
 	if err := i.openStore(ctx, c); err != nil {
+		return err
+	}
+	if err := i.openLog(ctx, c, i.serverOf); err != nil {
+		return err
+	}
+	if err := i.settleAll(ctx, c); err != nil {
 		return err
 	}
 	first, err := i.generate(ctx, c, nil)
@@ -118,8 +126,12 @@ func (i *Installation) open(ctx context.Context, c config.Config) error {
 	if err := first.keepRules(ctx); err != nil {
 		return err
 	}
-	i.live.Store(first)
-	return nil
+	i.log.SetLevels(c.Audit.Levels)
+	_, err = i.log.Do(ctx, audit.Record{Code: audit.Configured, Now: i.e.Now(), About: c.Digest()}, func(context.Context, audit.Intent) (audit.Outcome, error) {
+		i.live.Store(first)
+		return audit.Outcome{}, nil
+	})
+	return err
 }
 
 // Admin is what an administrator can do at the moment.

@@ -56,6 +56,14 @@ func (i *Installation) Ready(ctx context.Context) (ready bool, all []Check) {
 		reason = "the last record could not be written"
 	}
 	add("audit_log", true, reason)
+	if w := i.told.witnesses; w != nil {
+		reason = ""
+		bound := i.live.Load().c.Audit.Witnesses
+		if late := w.Late(now); late > bound.Bound() {
+			reason = "the quorum of witnesses last signed " + late.Round(time.Second).String() + " ago"
+		}
+		add("witnesses", bound.Stop, reason)
+	}
 	pools := named[*gateway.Pool](g)
 	for _, name := range g.names() {
 		pool, ok := pools[name]
@@ -84,6 +92,9 @@ func (i *Installation) Operations() http.Handler {
 		ready, all := i.Ready(r.Context())
 		writeReady(w, ready, map[string]any{"ready": ready, "checks": all})
 	})
+	if i.trail != nil { // the tree, which names nobody; records are for auditors at the public address
+		mux.Handle("GET /audit/", http.StripPrefix("/audit", i.live.Load().tiles(nil)))
+	}
 	mux.Handle("GET /metrics", promhttp.HandlerFor(i.metrics.registry, promhttp.HandlerOpts{ErrorLog: nil}))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !addressed(r.Host, i.live.Load().c.Operations.Listen) {

@@ -43,11 +43,13 @@ func (i *Installation) Reload(ctx context.Context, c config.Config) (err error) 
 	// The change is recorded before it counts: a log that is full keeps the old configuration.
 	_, err = i.log.Do(ctx, audit.Record{Code: audit.Configured, Now: i.e.Now(), About: c.Digest()}, func(context.Context, audit.Intent) (audit.Outcome, error) {
 		i.live.Store(next)
+		i.log.SetLevels(c.Audit.Levels)
 		return audit.Outcome{}, nil
 	})
 	if err != nil {
 		// Only the outcome may be what could not be written: then requests have begun in it.
 		i.live.Store(before)
+		i.log.SetLevels(before.c.Audit.Levels)
 		next.use.retire(func() { i.report(next.end()) })
 		return err
 	}
@@ -60,13 +62,20 @@ func fixed(a, b config.Config) string {
 	for _, m := range []struct {
 		name string
 		same bool
-	}{{"public_url", a.PublicURL == b.PublicURL}, {"listen", a.Listener() == b.Listener()}, {"operations", a.Operations == b.Operations}, {"tracing", reflect.DeepEqual(a.Tracing, b.Tracing)}, {"tls", reflect.DeepEqual(a.TLS, b.TLS)}, {"data", a.Data == b.Data},
+	}{{"public_url", a.PublicURL == b.PublicURL}, {"listen", a.Listener() == b.Listener()}, {"operations", a.Operations == b.Operations}, {"tracing", reflect.DeepEqual(a.Tracing, b.Tracing)}, {"audit", reflect.DeepEqual(fixedAudit(a), fixedAudit(b))}, {"tls", reflect.DeepEqual(a.TLS, b.TLS)}, {"data", a.Data == b.Data},
 		{"database", a.Database == b.Database}, {"insecure_loopback_documents", a.InsecureLoopbackDocuments == b.InsecureLoopbackDocuments}} {
 		if !m.same {
 			return m.name
 		}
 	}
 	return ""
+}
+
+// fixedAudit is what of the audit log cannot be changed.
+func fixedAudit(c config.Config) config.Audit {
+	a := c.Audit
+	a.Levels, a.Retention, a.Values = nil, 0, 0
+	return a
 }
 
 // generations are all that have not ended.

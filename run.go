@@ -53,7 +53,32 @@ func (i *Installation) Run(ctx context.Context) {
 		i.sweep(ctx) // an installation that never runs for long is swept too
 		every(ctx, 10*time.Minute, func() { i.sweep(ctx) })
 	})
+	if i.trail != nil {
+		i.keepTrail(ctx, &all)
+	}
 	all.Wait()
+}
+
+// keepTrail runs what the audit log does by itself.
+func (i *Installation) keepTrail(ctx context.Context, all *sync.WaitGroup) {
+	failed := func(err error) { i.e.Slog.ErrorContext(ctx, "audit log", "error", err) }
+	all.Go(func() { i.trail.follow(ctx, failed) })
+	all.Go(func() { i.db.Vault().Follow(ctx, failed) })
+	i.tell(ctx, all.Go)
+	all.Go(func() {
+		every(ctx, 10*time.Second, func() {
+			if err := i.applied(ctx); err != nil && ctx.Err() == nil {
+				failed(err)
+			}
+		})
+	})
+	all.Go(func() {
+		every(ctx, time.Hour, func() {
+			if err := i.retain(ctx, i.live.Load().c.Audit); err != nil && ctx.Err() == nil {
+				failed(err)
+			}
+		})
+	})
 }
 
 func (i *Installation) sweep(ctx context.Context) {
@@ -75,9 +100,12 @@ func every(ctx context.Context, d time.Duration, act func()) {
 	}
 }
 
-// Close ends what Open began, last first: processes, then the database, then the log.
+// Close ends what Open began, last first: processes, then the log, then the database, which keeps the log's vault.
 func (i *Installation) Close() error {
 	errs := []error{i.endAll()}
+	if i.trail != nil && i.live.Load() != nil && i.db.Sequencer() == nil { // or the next start could not tell an older copy of the log
+		errs = append(errs, i.applied(context.Background()))
+	}
 	for _, end := range slices.Backward(i.closing) {
 		errs = append(errs, end())
 	}

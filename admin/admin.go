@@ -28,6 +28,7 @@ type API struct {
 	PublicURL string
 	Rollback  func(context.Context) (digest string, err error) // sets the policy bundle that decides aside
 	Waiting   func(context.Context) ([]Definition, error)      // the definitions that nobody has accepted
+	Audit     *AuditLog                                        // nil: the program around keeps the records
 	Now       func() time.Time
 	Slog      *slog.Logger
 }
@@ -36,6 +37,7 @@ type API struct {
 type Person struct {
 	Name     string   `json:"name"`
 	Groups   []string `json:"groups,omitempty"`
+	Role     string   `json:"role,omitempty"` // auditor, or nothing
 	Password string   `json:"password,omitempty"`
 	Link     string   `json:"sign_in_link,omitempty"`
 }
@@ -51,7 +53,15 @@ func (a *API) Link(ctx context.Context, p Person) (Person, error) {
 
 // AddPerson makes a local account, with a link to sign in at once.
 func (a *API) AddPerson(ctx context.Context, p Person) (Person, error) {
-	_, pw, err := a.Login.Add(ctx, a.Now(), p.Name, p.Groups...)
+	add := a.Login.Add
+	switch p.Role {
+	case "":
+	case RoleAuditor:
+		add = a.Login.AddAuditor
+	default:
+		return Person{}, noRole
+	}
+	_, pw, err := add(ctx, a.Now(), p.Name, p.Groups...)
 	switch {
 	case errors.Is(err, login.ErrTaken):
 		return Person{}, refusal{"there is a person " + p.Name + " already"}
@@ -61,7 +71,7 @@ func (a *API) AddPerson(ctx context.Context, p Person) (Person, error) {
 		return Person{}, err
 	}
 	made, err := a.Link(ctx, p)
-	made.Password, made.Groups = pw.Reveal(), p.Groups
+	made.Password, made.Groups, made.Role = pw.Reveal(), p.Groups, p.Role
 	return made, err
 }
 
@@ -93,6 +103,8 @@ func (a *API) Handler() http.Handler {
 	mux.Handle("POST /link", endpoint(a, a.Link))
 	mux.Handle("POST /people", endpoint(a, a.AddPerson))
 	mux.Handle("POST /groups", endpoint(a, a.SetGroups))
+	mux.Handle("POST /role", endpoint(a, a.SetRole))
+	mux.Handle("POST /erase", endpoint(a, a.Erase))
 	mux.Handle("POST /keys", endpoint(a, a.RotateKeys))
 	mux.Handle("POST /policy/rollback", endpoint(a, a.RollBack))
 	mux.Handle("POST /policy/waiting", endpoint(a, a.Definitions))
@@ -100,6 +112,7 @@ func (a *API) Handler() http.Handler {
 	mux.Handle("POST /clients/add", endpoint(a, a.AddClient))
 	mux.Handle("POST /clients/approve", endpoint(a, a.ApproveClient))
 	mux.Handle("POST /clients/remove", endpoint(a, a.RemoveClient))
+	a.Audit.mount(mux, a)
 	return mux
 }
 

@@ -25,8 +25,8 @@ func (c *Client) Link(ctx context.Context, name string) (p Person, err error) {
 }
 
 // AddPerson is API.AddPerson.
-func (c *Client) AddPerson(ctx context.Context, name string, groups ...string) (p Person, err error) {
-	err = c.post(ctx, "/people", Person{Name: name, Groups: groups}, &p)
+func (c *Client) AddPerson(ctx context.Context, name, role string, groups ...string) (p Person, err error) {
+	err = c.post(ctx, "/people", Person{Name: name, Role: role, Groups: groups}, &p)
 	return p, err
 }
 

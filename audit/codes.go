@@ -6,6 +6,7 @@ type Code string
 // The codes.
 const (
 	Installed          Code = "installation.created"
+	Restored           Code = "installation.restored" // the database is older than the log: what was taken away since was taken away again
 	Configured         Code = "installation.configured"
 	KeyAdded           Code = "key.added"
 	PersonAdded        Code = "person.added"
@@ -42,6 +43,10 @@ const (
 	DefinitionAccepted Code = "definition.accepted"
 	PolicyLoaded       Code = "policy.loaded"
 	Evaluated          Code = "policy.evaluated"
+	PersonErased       Code = "privacy.erased" // About is the pseudonym, which nobody can tell whose it was any more
+	HoldMade           Code = "hold.made"      // records may not be deleted; a notice says which
+	HoldEnded          Code = "hold.ended"
+	ClearRead          Code = "audit.read" // somebody read clear values, or whose a pseudonym is: About
 )
 
 // Class is how durable a record must be before the act. The zero Class is Strict.
@@ -66,6 +71,7 @@ var kinds = map[Code]kind{
 	ConsentDeclined:   {takesPower: true},
 	SessionEnded:      {takesPower: true},
 	ClientRemoved:     {takesPower: true},
+	PersonErased:      {takesPower: true},
 	Read:              {class: Grouped},
 	Introspected:      {class: Grouped},
 	IdentityRead:      {class: Grouped},

@@ -60,7 +60,7 @@ func (s *Server) revoke(r *http.Request, c oauth.Client, raw token.Secret) error
 		if err != nil {
 			return err
 		}
-		return s.takeBack(r, c, g.Subject, g.ID, func(ctx context.Context, in audit.Intent) error {
+		return s.takeBack(r, c, g.Subject, audit.Outcome{Grant: g.ID, Client: c.ID}, func(ctx context.Context, in audit.Intent) error {
 			return s.c.Store.Grants.Revoke(ctx, in, g.ID)
 		})
 	}
@@ -68,16 +68,16 @@ func (s *Server) revoke(r *http.Request, c oauth.Client, raw token.Secret) error
 	if err != nil || caller.Client != c.ID {
 		return nil
 	}
-	return s.takeBack(r, c, caller.Principal, caller.Grant, func(ctx context.Context, in audit.Intent) error {
+	return s.takeBack(r, c, caller.Principal, audit.Outcome{Grant: caller.Grant, Client: c.ID, Token: caller.ID}, func(ctx context.Context, in audit.Intent) error {
 		return s.c.Store.Revoked.Revoke(ctx, in, token.Revocation{ID: caller.ID, NotBefore: caller.Expires.Add(token.Leeway), Until: caller.Expires.Add(2 * token.Leeway)})
 	})
 }
 
-func (s *Server) takeBack(r *http.Request, c oauth.Client, who token.Principal, grantID string, act func(context.Context, audit.Intent) error) error {
+func (s *Server) takeBack(r *http.Request, c oauth.Client, who token.Principal, out audit.Outcome, act func(context.Context, audit.Intent) error) error {
 	info := request.From(r.Context())
 	record := audit.Record{Code: audit.GrantRevoked, Now: info.Now, Request: info.ID, Client: info.Client, Subject: who, About: c.ID}
 	_, err := s.c.Log.Do(r.Context(), record, func(ctx context.Context, in audit.Intent) (audit.Outcome, error) {
-		return audit.Outcome{Grant: grantID, Client: c.ID}, act(ctx, in)
+		return out, act(ctx, in)
 	})
 	return err
 }

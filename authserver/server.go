@@ -22,6 +22,7 @@ type Config struct {
 	Issuer    string            // byte for byte, without a slash at its end
 	Resources []oauth.Resource  // the servers that tokens are given for
 	Others    []oauth.Resource  // what tokens are given for besides, to clients that call for themselves and name it
+	Named     []oauth.Resource  // what tokens are given for besides, to people whose client names it: it is never offered
 	Aliases   map[string]string // :: another spelling of an origin → the configured one; loopback only
 	Trusts    []Trust           // whose assertions are taken as grants
 	ACR       []string          // the ways to sign in that there are
@@ -102,7 +103,7 @@ type Server struct {
 // New makes a Server without keys and steps: LoadKeys and Begin come before the first request.
 func New(c Config) *Server {
 	s := &Server{c: c.withDefaults(), rate: request.NewRates()}
-	s.all = append(append(slices.Clone(c.Resources), c.Others...), identity(c.Issuer))
+	s.all = append(slices.Concat(c.Resources, c.Others, c.Named), identity(c.Issuer))
 	var audiences []string
 	for _, r := range s.all {
 		audiences = append(audiences, r.URI)

@@ -43,6 +43,7 @@ func check(p *problems, c Config) {
 	k.foreignIssuers()
 	k.clients()
 	k.policy()
+	k.audit()
 	k.registration()
 	k.lifetimes()
 }

@@ -28,6 +28,7 @@ type Config struct {
 	AssertionIssuers []AssertionIssuer `yaml:"assertion_issuers"` // whose assertions are taken; empty: nobody's
 	Issuers          map[string]Issuer `yaml:"issuers"`           // :: name → whose access tokens servers take besides our own
 	Policy           Policy            `yaml:"policy"`            // what decides a call besides the token
+	Audit            Audit             `yaml:"audit"`             // how the audit log is kept
 	Registration     Registration      `yaml:"registration"`
 	Exchange         Exchange          `yaml:"exchange"`
 	Limits           authserver.Limits `yaml:"limits"`
@@ -93,12 +94,6 @@ type Server struct {
 	Issuers         []ServerIssuer       `yaml:"issuers"`     // whose tokens it takes; empty: our own
 	GroupsFrom      string               `yaml:"groups_from"` // the one of Issuers whose groups count; empty: our own, if it is one
 }
-
-// The words that must be written where nothing else guards a server, so that nobody leaves it so by accident.
-const (
-	AuthNoneInsecure = "none-insecure" // the Auth of a server that is open to everybody
-	ScopesOnly       = "scopes-only"   // the Policy by which a token's scopes decide, and nothing else
-)
 
 // Open reports whether everybody may call.
 func (s Server) Open() bool { return s.Auth == AuthNoneInsecure }

@@ -7,9 +7,6 @@ import (
 	"github.com/doorward-mcp/doorward/provider"
 )
 
-// OwnIssuer is the name under which a server lists our own authorization server.
-const OwnIssuer = "own"
-
 // Issuer is an authorization server that is not ours, whose access tokens servers take.
 type Issuer struct {
 	Issuer          string         `yaml:"issuer"`        // iss of its tokens, byte for byte

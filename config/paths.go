@@ -59,6 +59,7 @@ func (c Config) paths(from func(*string)) Config {
 		c.Database = Text("sqlite:" + path)
 	}
 	c.Policy = c.Policy.in(from)
+	c.Audit = c.Audit.in(from)
 	if c.Tracing != nil {
 		t := *c.Tracing
 		t.Headers = textsIn(t.Headers, from)

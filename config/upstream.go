@@ -18,13 +18,6 @@ type Upstream struct {
 	CallerHeader string             `yaml:"caller_header"` // CallerOff leaves it out
 }
 
-// The words of Upstream's members.
-const (
-	TransportHTTP = "streamable-http"
-	TransportSSE  = "sse" // HTTP+SSE of 2024-11-05, to clients of the same
-	CallerOff     = "off"
-)
-
 // UpstreamTLS is whom we believe to be the upstream, and as whom it knows us: PEM files.
 type UpstreamTLS struct {
 	CA          string `yaml:"ca"`          // authorities that are believed, and no others; empty: the system's
@@ -61,12 +54,6 @@ type TokenExchange struct {
 	SubjectTokenType  string `yaml:"subject_token_type"` // empty: provider.TypeJWT
 	Issuer            string `yaml:"callers_of"`         // the issuer whose callers are exchanged; empty: this installation
 }
-
-// The grants of a TokenExchange.
-const (
-	GrantTokenExchange = "token-exchange"
-	GrantJWTBearer     = "jwt-bearer"
-)
 
 // Addresses are where the server's upstreams are: none for a command or the demo.
 func (s Server) Addresses() []string {

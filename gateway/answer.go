@@ -29,6 +29,7 @@ type answer struct {
 	pending  int // requests of the message that have no response yet
 	outcome  audit.Outcome
 	canceled context.CancelCauseFunc
+	keeps    bool // the answer is recorded, as the client gets it
 }
 
 const chunk = 32 << 10
@@ -36,8 +37,8 @@ const chunk = 32 << 10
 var buffers = sync.Pool{New: func() any { b := make([]byte, chunk); return &b }}
 
 // answer is what res will be to the client. Nothing is written yet.
-func (s *Server) answer(ctx context.Context, w http.ResponseWriter, call guard.Call, redact map[string]*mcp.Redaction, res *http.Response, end context.CancelCauseFunc) *answer {
-	a := &answer{filter: s.filter(ctx, call, redact), w: w, flush: http.NewResponseController(w).Flush, res: res, canceled: end}
+func (s *Server) answer(ctx context.Context, w http.ResponseWriter, call guard.Call, redact map[string]*mcp.Redaction, id string, res *http.Response, end context.CancelCauseFunc) *answer {
+	a := &answer{filter: s.filter(ctx, call, redact, id), w: w, flush: http.NewResponseController(w).Flush, res: res, canceled: end}
 	a.sealed = s.sealsEvents(call, res)
 	for _, op := range call.Message.Operations {
 		if op.Kind == mcp.KindRequest {
@@ -113,6 +114,7 @@ func (a *answer) runBody(buf []byte) error {
 				a.held, whole = a.held[:0], false
 			}
 			a.held = append(a.held, buf[:n]...)
+			a.keep(buf[:n])
 		}
 		if errors.Is(err, io.EOF) {
 			break
@@ -179,6 +181,9 @@ func (a *answer) take() (ended bool, err error) {
 			a.pending--
 			ended = ended || a.pending == 0
 		}
+		if a.keeps && len(replies) > 0 {
+			a.keepEvent(raw)
+		}
 		if ended {
 			a.held = append(a.held, raw...)
 			break
@@ -192,6 +197,32 @@ func (a *answer) take() (ended bool, err error) {
 		return ended, err
 	}
 	return ended, a.flushed()
+}
+
+// maxKept bounds the answer that is recorded. A longer one is not, for half of it would be no JSON.
+const maxKept = 256 << 10
+
+// keep adds to the answer that is recorded, if one is.
+func (a *answer) keep(b []byte) {
+	if !a.keeps {
+		return
+	}
+	if len(a.outcome.Answer)+len(b) > maxKept {
+		a.keeps, a.outcome.Answer = false, nil
+		return
+	}
+	a.outcome.Answer = append(a.outcome.Answer, b...)
+}
+
+// keepEvent keeps the response that an event carries. Of several in one answer the last is kept: others belong to other records' ids.
+func (a *answer) keepEvent(raw []byte) {
+	var events mcp.Events
+	if events.Write(raw) != nil {
+		return
+	}
+	if e, ok := events.Next(); ok && len(e.Data) <= maxKept {
+		a.outcome.Answer = bytes.Clone(e.Data)
+	}
 }
 
 // judge takes a response into the outcome, before the client has it. What failed stays.

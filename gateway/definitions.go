@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"crypto/sha256"
 	"errors"
 	"fmt"
 
@@ -21,8 +20,8 @@ var errUnkept = errors.New("its definitions could not be kept")
 // maxHashes bounds the definitions whose hashes are kept: bringing one into its canonical form costs more than the decision.
 const maxHashes = 20_000
 
-func newHashes() *otter.Cache[[32]byte, mcp.Hash] {
-	return otter.Must(&otter.Options[[32]byte, mcp.Hash]{MaximumSize: maxHashes})
+func newHashes() *otter.Cache[[32]byte, definition] {
+	return otter.Must(&otter.Options[[32]byte, definition]{MaximumSize: maxHashes})
 }
 
 // defined gives each item of a list the hash of its definition, and says which may be shown; nil: nobody looks at definitions.
@@ -42,7 +41,7 @@ func (f *filter) defined(l *mcp.Listing) ([]bool, error) {
 		if raw.Kind() != '{' {
 			return
 		}
-		l.Items[i].Definition = f.s.hash(raw)
+		l.Items[i].Definition = f.s.definition(raw).hash
 		all, at = append(all, guard.Definition{Item: l.Items[i], Raw: raw}), append(at, i)
 	})
 	defined := make([]bool, len(l.Items))
@@ -60,18 +59,4 @@ func (f *filter) defined(l *mcp.Listing) ([]bool, error) {
 		defined[i] = shown[n]
 	}
 	return defined, nil
-}
-
-// hash is that of a definition. One that two readers would not understand alike has one of its bytes, which nobody accepts.
-func (s *Server) hash(raw jsontext.Value) mcp.Hash {
-	as := sha256.Sum256(raw)
-	if h, ok := s.hashes.GetIfPresent(as); ok {
-		return h
-	}
-	h := mcp.HashDefinition(raw)
-	if h == (mcp.Hash{}) {
-		h = sha256.Sum256(append([]byte("as it was written: "), raw...))
-	}
-	s.hashes.Set(as, h)
-	return h
 }

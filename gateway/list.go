@@ -36,11 +36,12 @@ type filter struct {
 	redact map[string]*mcp.Redaction // :: id of a request → what is taken out of its answer; nil: nothing of any
 	sealed bool                      // ids of events are sealed for the caller
 	whole  bool                      // the answer has been read and filtered, all of it
+	id     string                    // of the call's record
 	one    [1]mcp.Reply              // room for what nearly every event has at most
 }
 
-func (s *Server) filter(ctx context.Context, call guard.Call, redact map[string]*mcp.Redaction) filter {
-	f := filter{s: s, ctx: ctx, call: call, redact: redact}
+func (s *Server) filter(ctx context.Context, call guard.Call, redact map[string]*mcp.Redaction, id string) filter {
+	f := filter{s: s, ctx: ctx, call: call, redact: redact, id: id}
 	for _, op := range call.Message.Operations {
 		asked := mcp.Asked{List: mcp.ListedBy(op.Method), Search: s.searches(op)}
 		if op.Kind != mcp.KindRequest || asked == (mcp.Asked{}) {
@@ -89,7 +90,9 @@ func (f *filter) pass(data []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return l.Bytes(f.seen(l.Items, defined), f.call.Message.Revision == mcp.V20260728), nil
+	seen := f.seen(l.Items, defined)
+	f.show(l, seen)
+	return l.Bytes(seen, f.call.Message.Revision == mcp.V20260728), nil
 }
 
 // seen says which items the caller may use, of those whose definitions may be shown; nil: all may.

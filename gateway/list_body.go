@@ -24,7 +24,7 @@ var (
 // to pack what they send; some do.
 func (f *filter) open(res *http.Response) error {
 	stream := streams(res)
-	if !stream && !f.lists() && !f.redactsBody() && !(f.call.OpensStream() && res.StatusCode < http.StatusMultipleChoices) {
+	if !stream && !f.lists() && !f.redactsBody() && !f.wantsReceipts() && !(f.call.OpensStream() && res.StatusCode < http.StatusMultipleChoices) {
 		return nil
 	}
 	if err := f.openBody(res, stream); err != nil {
@@ -62,6 +62,9 @@ func (f *filter) openBody(res *http.Response, stream bool) error {
 	default:
 		if data, err = f.whatPasses(data); err != nil {
 			return err
+		}
+		if r, ok := mcp.Response(data); ok && f.wantsReceipt(r.ID) {
+			data = f.withReceipt(data)
 		}
 	}
 	f.whole = true

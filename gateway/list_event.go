@@ -19,8 +19,8 @@ func (f *filter) listed(e mcp.Event) (raw []byte, all []mcp.Reply) {
 		return e.Raw, nil
 	}
 	r, ok := mcp.Response(e.Data)
-	lists, redacts := f.wants(r, ok), f.redacts(e.Data, r, ok)
-	if !lists && !redacts {
+	lists, redacts, receipt := f.wants(r, ok), f.redacts(e.Data, r, ok), ok && f.wantsReceipt(r.ID)
+	if !lists && !redacts && !receipt {
 		if ok {
 			all = append(f.one[:0], r)
 		}
@@ -33,6 +33,9 @@ func (f *filter) listed(e mcp.Event) (raw []byte, all []mcp.Reply) {
 	}
 	if redacts && err == nil {
 		data, err = f.takeOut(data)
+	}
+	if receipt && err == nil {
+		data = f.withReceipt(data)
 	}
 	if err == nil && len(data) == 0 {
 		return nil, all

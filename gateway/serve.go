@@ -36,14 +36,14 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) error {
 	defer s.guard.Attend(life, call, end)()
 	life, span := s.trace(life, r, call)
 	var rest *answer
-	_, err = s.c.Log.Do(r.Context(), call.Record(), func(_ context.Context, in audit.Intent) (out audit.Outcome, err error) {
+	_, err = s.c.Log.Do(r.Context(), s.record(call), func(_ context.Context, in audit.Intent) (out audit.Outcome, err error) {
 		defer func() { traced(span, out, err) }()
-		a, out, err := s.answered(life, w, r, call, redact, end)
+		a, out, err := s.answered(life, w, r, call, redact, in.ID(), end)
 		if err != nil {
 			return out, err
 		}
-		w.Header().Set("Doorward-Receipt", in.ID())
-		rest = a
+		w.Header().Set(ReceiptHeader, in.ID())
+		rest, a.keeps = a, in.Full()
 		rest.begin()
 		out, err = rest.run()
 		return cut(out, err), err
@@ -63,7 +63,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) error {
 }
 
 // answered is the upstream's answer, of which nothing has reached the client. With an error there is none, and out says why.
-func (s *Server) answered(life context.Context, w http.ResponseWriter, r *http.Request, call guard.Call, redact map[string]*mcp.Redaction, end context.CancelCauseFunc) (a *answer, out audit.Outcome, err error) {
+func (s *Server) answered(life context.Context, w http.ResponseWriter, r *http.Request, call guard.Call, redact map[string]*mcp.Redaction, id string, end context.CancelCauseFunc) (a *answer, out audit.Outcome, err error) {
 	res, err := s.ask(life, r, call)
 	if errors.Is(context.Cause(life), guard.ErrRevoked) {
 		if err == nil {
@@ -74,13 +74,13 @@ func (s *Server) answered(life context.Context, w http.ResponseWriter, r *http.R
 	if err != nil {
 		return nil, failed(err), err
 	}
-	if id := res.Header.Get(sessionHeader); id != "" && s.c.Box != nil {
-		if id, err = s.sealSession(r, call, id); err != nil {
+	if session := res.Header.Get(sessionHeader); session != "" && s.c.Box != nil {
+		if session, err = s.sealSession(r, call, session); err != nil {
 			return nil, out, errors.Join(err, res.Body.Close())
 		}
-		res.Header.Set(sessionHeader, id)
+		res.Header.Set(sessionHeader, session)
 	}
-	a = s.answer(life, w, call, redact, res, end)
+	a = s.answer(life, w, call, redact, id, res, end)
 	if err := a.open(res); err != nil {
 		if errors.Is(context.Cause(life), guard.ErrRevoked) {
 			return nil, cut(out, guard.ErrRevoked), s.guard.TakenBack(r)

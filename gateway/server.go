@@ -11,7 +11,6 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/doorward-mcp/doorward/guard"
-	"github.com/doorward-mcp/doorward/mcp"
 	"github.com/doorward-mcp/doorward/seal"
 )
 
@@ -43,8 +42,9 @@ type Server struct {
 	c     Config
 	guard *guard.Guard
 
-	redacting *atomic.Bool                     // something was taken out of an answer of this server
-	hashes    *otter.Cache[[32]byte, mcp.Hash] // :: hash of a definition as it was written → its hash
+	redacting *atomic.Bool                       // something was taken out of an answer of this server
+	hashes    *otter.Cache[[32]byte, definition] // :: hash of a definition as it was written → what records need of it
+	shown     *shown
 }
 
 // New refuses what guard.New refuses.
@@ -62,12 +62,15 @@ func New(c Config) (*Server, error) {
 	if c.Slog == nil {
 		c.Slog = slog.Default()
 	}
-	s := &Server{c: c, guard: g, redacting: c.Tasks.redacting(c.Resource.URI), hashes: newHashes()}
+	s := &Server{c: c, guard: g, redacting: c.Tasks.redacting(c.Resource.URI), hashes: newHashes(), shown: newShown()}
 	if c.Redacts {
 		s.redacting.Store(true)
 	}
 	return s, nil
 }
+
+// Guard is what lets callers in: for addresses beside the server that the same callers use.
+func (s *Server) Guard() *guard.Guard { return s.guard }
 
 // Metadata serves the document of RFC 9728.
 func (s *Server) Metadata() http.Handler { return s.guard.Metadata() }

@@ -3,6 +3,7 @@ package guard
 import (
 	"context"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/doorward-mcp/doorward/audit"
@@ -120,6 +121,10 @@ func decided(r *audit.Record, all []policy.Decision) {
 		if s := d.Shadow; s != nil {
 			r.Shadow = append(r.Shadow, audit.Shadow{Live: d.Verdict.String(), Verdict: s.Verdict.String(), Code: s.Code, Rules: s.Rules, Bundle: s.Bundle})
 		}
+		if f := d.Facts; f != nil && r.Known == nil {
+			caller := r.Caller
+			r.Known = func() audit.Known { return knownOf(caller, *f) }
+		}
 		if d.Verdict != policy.Allow {
 			continue
 		}
@@ -132,8 +137,20 @@ func decided(r *audit.Record, all []policy.Decision) {
 	}
 }
 
+// knownOf is what a decision knew of a caller, in the words in which calls are described.
+func knownOf(c token.Caller, f policy.Facts) audit.Known {
+	k := audit.Known{Name: f.Name, Groups: slices.Concat(c.Groups, f.Groups), Attributes: f.Attributes, Workload: f.Client.Workload}
+	for how, is := range map[string]bool{"dpop": c.Key != "", "authenticated": f.Client.Authenticates, "listed": f.Client.Source == oauth.Listed, "document": f.Client.Source == oauth.Document} {
+		if is {
+			k.Evidence = append(k.Evidence, how)
+		}
+	}
+	slices.Sort(k.Evidence)
+	return k
+}
+
 func (c Call) record() audit.Record {
-	return audit.Record{Now: c.Request.Now, Request: c.Request.ID, Client: c.Request.Client, Caller: c.Caller, Server: c.Server, Message: c.Message}
+	return audit.Record{Now: c.Request.Now, Request: c.Request.ID, Client: c.Request.Client, Caller: c.Caller, Server: c.Server, Message: c.Message, Trace: c.Trace}
 }
 
 // strength orders codes: a batch is recorded as the strongest of what it asks.

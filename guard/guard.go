@@ -95,6 +95,7 @@ type Call struct {
 	Message   mcp.Message
 	Decisions []policy.Decision // one for each operation of Message
 	Server    string            // the resource's identifier
+	Trace     string            // traceparent (W3C Trace Context §3.2) of the request; empty: none, or none that is well formed
 	Nonce     string            // what the answer brings in DPoP-Nonce; empty: it has no such header
 }
 
@@ -132,6 +133,7 @@ func (g *Guard) judge(r *http.Request, c *Call, does []string) (err error) {
 	if c.Message, err = g.read(r); err != nil {
 		return err
 	}
+	c.Trace = traceparent(r.Header, c.Message)
 	if err := g.quotas.weigh(c.Request.Now, *c, len(c.Message.Body)); err != nil {
 		return err
 	}

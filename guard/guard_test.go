@@ -326,7 +326,7 @@ func TestProtect(t *testing.T) {
 func TestNoCallWithoutARecord(t *testing.T) {
 	f := guarded(t, nil)
 	f.full = io.ErrShortWrite
-	if w := f.serve(post(callBody, "Authorization", "Bearer "+f.token()), nil); w.Code != 500 || strings.Contains(w.Body.String(), "short write") {
+	if w := f.serve(post(callBody, "Authorization", "Bearer "+f.token()), nil); w.Code != 503 || strings.Contains(w.Body.String(), "short write") || w.Header().Get("Retry-After") == "" {
 		t.Errorf("%d %s", w.Code, w.Body)
 	}
 }

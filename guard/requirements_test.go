@@ -127,7 +127,7 @@ func TestAFaultInsideIsNotTold(t *testing.T) {
 	f := guarded(t, nil)
 	f.full = errors.New("no space left on /dev/sda1")
 	w := f.serve(bearing(f.token(), callBody), nil)
-	if body := w.Body.String(); w.Code != 500 || strings.Contains(body, "sda1") || !strings.Contains(body, `"server_error"`) || !strings.Contains(body, `"request_id":"`) {
+	if body := w.Body.String(); w.Code != 503 || strings.Contains(body, "sda1") || !strings.Contains(body, `"temporarily_unavailable"`) || !strings.Contains(body, `"request_id":"`) {
 		t.Errorf("%d %s", w.Code, body)
 	}
 }

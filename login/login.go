@@ -48,6 +48,7 @@ type Store struct {
 	People   People
 	Sessions Sessions
 	Links    Links
+	Vault    Vault
 }
 
 // People are local accounts.
@@ -57,6 +58,8 @@ type People interface {
 	Add(ctx context.Context, in audit.Intent, p Person) error    // ErrTaken
 	// SetGroups replaces the groups of a person, and with end takes back everything that the person has granted.
 	SetGroups(ctx context.Context, in audit.Intent, p token.Principal, groups []string, end bool) error
+	// Erase deletes everything of a person, the account too, and takes back what was granted. There need not be anything.
+	Erase(ctx context.Context, in audit.Intent, p token.Principal) error
 }
 
 // Sessions are kept by the SHA-256 of their cookie.

@@ -28,6 +28,7 @@ var noon = time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
 type fixture struct {
 	*login.Login
 	t        *testing.T
+	db       *store.DB
 	now      time.Time
 	password token.Secret
 	mu       sync.Mutex
@@ -45,7 +46,7 @@ func people(t *testing.T, issuer string) *fixture {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = db.Close() })
-	f := &fixture{t: t, now: noon}
+	f := &fixture{t: t, db: db, now: noon}
 	f.Login = login.New(login.Config{Issuer: issuer, Cookie: func(purpose string) string { return "x-" + purpose }, Store: db.Login(),
 		Log: audit.New(func(_ context.Context, e audit.Entry) error {
 			f.mu.Lock()

@@ -16,7 +16,12 @@ import (
 
 // Add makes a local account with a password to hand out.
 func (l *Login) Add(ctx context.Context, now time.Time, name string, groups ...string) (Person, token.Secret, error) {
-	for _, n := range append([]string{name}, groups...) {
+	return l.add(ctx, now, name, groups)
+}
+
+// add is Add. Groups that nobody can type are roles.
+func (l *Login) add(ctx context.Context, now time.Time, name string, groups []string, roles ...string) (Person, token.Secret, error) {
+	for _, n := range slices.Concat([]string{name}, groups) {
 		if err := checkName(n); err != nil {
 			return Person{}, token.Secret{}, err
 		}
@@ -28,8 +33,8 @@ func (l *Login) Add(ctx context.Context, now time.Time, name string, groups ...s
 		return Person{}, token.Secret{}, fmt.Errorf("finding person %s: %w", name, err)
 	}
 	pw := NewPassword()
-	p := Person{Principal: token.Principal{Issuer: l.c.Issuer, Subject: rand.Text()}, Name: name, Groups: unique(groups), Password: HashPassword(pw)}
-	_, err := l.c.Log.Do(ctx, audit.Record{Code: audit.PersonAdded, Now: now, About: name, Subject: p.Principal}, func(ctx context.Context, in audit.Intent) (audit.Outcome, error) {
+	p := Person{Principal: token.Principal{Issuer: l.c.Issuer, Subject: rand.Text()}, Name: name, Groups: unique(slices.Concat(groups, roles)), Password: HashPassword(pw)}
+	_, err := l.c.Log.Do(ctx, audit.Record{Code: audit.PersonAdded, Now: now, Name: name, Subject: p.Principal}, func(ctx context.Context, in audit.Intent) (audit.Outcome, error) {
 		return audit.Outcome{}, l.c.People.Add(ctx, in, p)
 	})
 	if err != nil {
@@ -38,7 +43,7 @@ func (l *Login) Add(ctx context.Context, now time.Time, name string, groups ...s
 	return p, pw, nil
 }
 
-// SetGroups puts a person into these groups and no others. What the person has allowed before is taken back when a group is:
+// SetGroups puts a person into these groups and no others; an auditor stays one. What the person has allowed before is taken back when a group is:
 // it was allowed with the power of that group.
 func (l *Login) SetGroups(ctx context.Context, now time.Time, name string, groups ...string) error {
 	for _, n := range groups {
@@ -50,15 +55,10 @@ func (l *Login) SetGroups(ctx context.Context, now time.Time, name string, group
 	if err != nil {
 		return fmt.Errorf("finding person %s: %w", name, err)
 	}
-	left := unique(groups)
-	taken := slices.ContainsFunc(p.Groups, func(g string) bool { return !slices.Contains(left, g) })
-	_, err = l.c.Log.Do(ctx, audit.Record{Code: audit.PersonChanged, Now: now, About: name, Subject: p.Principal}, func(ctx context.Context, in audit.Intent) (audit.Outcome, error) {
-		return audit.Outcome{}, l.c.People.SetGroups(ctx, in, p.Principal, left, taken)
-	})
-	if err != nil {
-		return fmt.Errorf("changing the groups of %s: %w", name, err)
+	if slices.Contains(p.Groups, Auditors) {
+		groups = append(slices.Clone(groups), Auditors)
 	}
-	return nil
+	return l.put(ctx, now, p, groups)
 }
 
 // unique are names sorted, each once; never nil, so that they are kept as an empty list.
@@ -75,7 +75,7 @@ func (l *Login) MakeLink(ctx context.Context, now time.Time, name string) (token
 		return token.Secret{}, fmt.Errorf("finding person %s: %w", name, err)
 	}
 	secret := rand.Text()
-	_, err = l.c.Log.Do(ctx, audit.Record{Code: audit.LinkMade, Now: now, About: name, Subject: p.Principal}, func(ctx context.Context, in audit.Intent) (audit.Outcome, error) {
+	_, err = l.c.Log.Do(ctx, audit.Record{Code: audit.LinkMade, Now: now, Name: name, Subject: p.Principal}, func(ctx context.Context, in audit.Intent) (audit.Outcome, error) {
 		return audit.Outcome{}, l.c.Links.Make(ctx, in, sha256.Sum256([]byte(secret)), p.Subject, now.Add(l.c.Lifetimes.Link))
 	})
 	if err != nil {

@@ -124,7 +124,7 @@ func (l *Login) SignOut(w http.ResponseWriter, r *http.Request) error {
 // refused records a refusal. name is a name that exists, or empty: people type their password into the wrong field.
 func (l *Login) refused(r *http.Request, name string, e *oauth.Error) error {
 	info := request.From(r.Context())
-	if _, err := l.c.Log.Refused(r.Context(), audit.Record{Code: audit.SignInRefused, Now: info.Now, Request: info.ID, Client: info.Client, About: name, Reason: e.Reason}); err != nil {
+	if _, err := l.c.Log.Refused(r.Context(), audit.Record{Code: audit.SignInRefused, Now: info.Now, Request: info.ID, Client: info.Client, Name: name, Reason: e.Reason}); err != nil {
 		return err
 	}
 	return e

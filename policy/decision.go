@@ -29,6 +29,7 @@ type Decision struct {
 	Rules       []string // ids of the rules that decided
 	Bundle      string   // digest of the rules
 	Shadow      *Shadow  // what a candidate would have decided; nil: the same, or there is none
+	Facts       *Facts   // what was known of the caller besides its token, for the record; nil: nobody asked
 }
 
 // Shadow is the decision of a candidate bundle that differs from the one that counts.

@@ -21,7 +21,9 @@ func (i Informed) Decide(ctx context.Context, r Request) Decision {
 	if r.Facts, err = i.Facts(ctx, r.Caller); err != nil {
 		return Decision{Code: "policy.facts", Title: "it could not be found out who calls"}
 	}
-	return i.Next.Decide(ctx, r)
+	d := i.Next.Decide(ctx, r)
+	d.Facts = &r.Facts
+	return d
 }
 
 // Visible is a Decider's.

@@ -24,12 +24,15 @@ type DB struct {
 	writer      *writer // nil: each act has a transaction of its own
 	revoked     *Revocations
 	definitions *Definitions
+	vault       *Vault
 	alone       *lock // nil: other processes may have it open too
 }
 
 // dialect is all that differs between databases.
 type dialect struct {
 	lock    string // ends a SELECT whose row is about to be changed
+	now     string // the database's clock, in milliseconds since 1970
+	scrub   string // removes what was deleted from the files, as far as they are not read at the moment
 	migrate func(ctx context.Context, db *sql.DB, version int, text string) (done bool, err error)
 }
 
@@ -52,7 +55,7 @@ func Open(ctx context.Context, address string, box *seal.Box) (*DB, error) {
 		return nil, fmt.Errorf("opening the database: %w", err)
 	}
 	db.box = box
-	db.revoked, db.definitions = newRevocations(db), newDefinitions(db)
+	db.revoked, db.definitions, db.vault = newRevocations(db), newDefinitions(db), &Vault{db: db}
 	if err := db.prepare(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("opening the database: %w", err), db.Close())
 	}

@@ -19,7 +19,7 @@ func openPostgres(address string) (*DB, error) {
 	}
 	db.SetMaxOpenConns(16)
 	db.SetMaxIdleConns(16)
-	return &DB{read: db, dialect: dialect{lock: " FOR UPDATE", migrate: migratePostgres}}, nil
+	return &DB{read: db, dialect: dialect{lock: " FOR UPDATE", now: "(extract(epoch FROM clock_timestamp()) * 1000)::bigint", scrub: "VACUUM audit_subjects, audit_values", migrate: migratePostgres}}, nil
 }
 
 // migratePostgres applies a text of schema if it has not been applied. Replicas that start at once wait for each other.

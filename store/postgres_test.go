@@ -14,6 +14,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // private is a PostgreSQL of this test's own: a cluster in a temporary directory, on a socket there and no port.
@@ -49,12 +50,11 @@ func postgres(t testing.TB) string {
 	if startErr != nil {
 		t.Fatalf("starting a private PostgreSQL: %v", startErr)
 	}
-	cluster.next++
-	name := "test" + strconv.Itoa(cluster.next)
-	if out, err := cluster.command("createdb", "-h", cluster.dir, "-U", "doorward", name).CombinedOutput(); err != nil {
-		t.Fatalf("createdb: %v\n%s", err, out)
+	address, err := cluster.address()
+	if err != nil {
+		t.Fatal(err)
 	}
-	return "postgres:///" + name + "?" + url.Values{"host": {cluster.dir}, "user": {"doorward"}}.Encode()
+	return address
 }
 
 func startPostgres() (*private, error) {
@@ -85,12 +85,65 @@ func startPostgres() (*private, error) {
 	if out, err := p.command("initdb", "-D", data, "-U", "doorward", "-A", "trust", "--no-sync", "-E", "UTF8", "--locale=C").CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("initdb: %w\n%s", err, out)
 	}
+	return p, p.start()
+}
+
+// start starts the server, also again.
+func (p *private) start() error {
 	options := fmt.Sprintf("-k %s -c listen_addresses='' -c max_connections=200", p.dir)
-	if out, err := p.command("pg_ctl", "-D", data, "-l", filepath.Join(p.dir, "log"), "-w", "-t", "60", "-o", options, "start").CombinedOutput(); err != nil {
+	if out, err := p.command("pg_ctl", "-D", filepath.Join(p.dir, "data"), "-l", filepath.Join(p.dir, "log"), "-w", "-t", "60", "-o", options, "start").CombinedOutput(); err != nil {
 		log, _ := os.ReadFile(filepath.Join(p.dir, "log"))
-		return nil, fmt.Errorf("pg_ctl: %w\n%s\n%s", err, out, log)
+		return fmt.Errorf("pg_ctl: %w\n%s\n%s", err, out, log)
 	}
-	return p, nil
+	return nil
+}
+
+// kill ends the server and its sessions as kill -9 does.
+func (p *private) kill() error {
+	text, err := os.ReadFile(filepath.Join(p.dir, "data", "postmaster.pid"))
+	if err != nil {
+		return err
+	}
+	first, _, _ := strings.Cut(string(text), "\n")
+	pid, err := strconv.Atoi(first)
+	if err != nil {
+		return err
+	}
+	sessions, _ := exec.Command("pgrep", "-P", first).Output()
+	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+		return err
+	}
+	for session := range strings.FieldsSeq(string(sessions)) {
+		if n, err := strconv.Atoi(session); err == nil {
+			_ = syscall.Kill(n, syscall.SIGKILL)
+		}
+	}
+	for end := time.Now().Add(10 * time.Second); !ended(pid); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			return errors.New("the killed server does not end")
+		}
+	}
+	// They name a process that is gone, but perhaps not waited for yet.
+	return errors.Join(os.Remove(filepath.Join(p.dir, "data", "postmaster.pid")), os.Remove(filepath.Join(p.dir, ".s.PGSQL.5432.lock")))
+}
+
+// ended reports whether nothing of a process runs any more.
+func ended(pid int) bool {
+	if syscall.Kill(pid, 0) != nil {
+		return true
+	}
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	return err == nil && strings.Contains(string(stat), ") Z ")
+}
+
+// address is a new database of this cluster.
+func (p *private) address() (string, error) {
+	p.next++
+	name := "test" + strconv.Itoa(p.next)
+	if out, err := p.command("createdb", "-h", p.dir, "-U", "doorward", name).CombinedOutput(); err != nil {
+		return "", fmt.Errorf("createdb: %w\n%s", err, out)
+	}
+	return "postgres:///" + name + "?" + url.Values{"host": {p.dir}, "user": {"doorward"}}.Encode(), nil
 }
 
 func unprivileged() (uid, gid int, err error) {

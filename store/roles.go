@@ -17,7 +17,7 @@ func (db *DB) Authserver() authserver.Store {
 
 // Login is this database as package login sees it.
 func (db *DB) Login() login.Store {
-	return login.Store{People: People{db}, Sessions: Sessions{db}, Links: Links{db}}
+	return login.Store{People: People{db}, Sessions: Sessions{db}, Links: Links{db}, Vault: db.vault}
 }
 
 // Clients is this database as package registration sees it.
@@ -57,6 +57,7 @@ func (db *DB) Sweep(ctx context.Context, now time.Time) error {
 			{"DELETE FROM sessions WHERE until_ <= $1 OR idle_until <= $1", now},
 			{"DELETE FROM consents WHERE until_ <= $1", now},
 			{"DELETE FROM revocations WHERE until_ <= $1", now},
+			{"DELETE FROM audit_erased WHERE until_ <= $1", now},
 			{"DELETE FROM signing_keys WHERE until_ > 0 AND until_ <= $1", now},
 			// A grant is kept a day longer than it can be used: what is stolen later is still recognised.
 			{"DELETE FROM grants WHERE idle_until <= $1", now.Add(-24 * time.Hour)},

@@ -1,5 +1,7 @@
 package store
 
+import "fmt"
+
 // schema is the tables, one text for SQLite and PostgreSQL. A change is a new text at the end, never an edit.
 // Times are milliseconds since 1970, 0 for none. Names with an underscore at the end are words of SQL.
 var schema = []string{`
@@ -114,6 +116,9 @@ INSERT INTO counters (name, value) VALUES ('revocations', 0);
 	partialSchema,
 	bundlesSchema,
 	definitionsSchema,
+	auditSchema,
+	trailSchema,
+	fmt.Sprintf(indexSchema, ""), // of PostgreSQL alone; SQLite has a file for it
 }
 
 // partialSchema finds what few rows are: clients that nobody has used, whose registration is still known by its network, and

@@ -24,7 +24,7 @@ func openSQLite(ctx context.Context, path string) (*DB, error) {
 	if err := f.Close(); err != nil {
 		return nil, err
 	}
-	q := url.Values{"_pragma": {"busy_timeout(5000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)"}}
+	q := url.Values{"_pragma": {"busy_timeout(5000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)", "secure_delete(1)"}}
 	read, err := sql.Open("sqlite", "file:"+path+"?"+q.Encode())
 	if err != nil {
 		return nil, err
@@ -44,7 +44,7 @@ func openSQLite(ctx context.Context, path string) (*DB, error) {
 	if err != nil {
 		return nil, errors.Join(err, read.Close(), write.Close())
 	}
-	return &DB{read: read, dialect: dialect{migrate: func(ctx context.Context, _ *sql.DB, version int, text string) (bool, error) {
+	return &DB{read: read, dialect: dialect{now: "CAST(unixepoch('subsec') * 1000 AS INTEGER)", scrub: "PRAGMA wal_checkpoint(TRUNCATE)", migrate: func(ctx context.Context, _ *sql.DB, version int, text string) (bool, error) {
 		return w.migrate(ctx, version, text)
 	}}, writer: w}, nil
 }

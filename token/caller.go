@@ -21,9 +21,10 @@ type Caller struct {
 	Chain             []Actor // current actor first; empty: the subject's own client
 	Key               string  // thumbprint of the confirmation key; empty: a bearer token
 	Groups            []string
-	Task              *Task  // the one piece of work that it is for; nil: all that Scopes allow
-	MayAct            string // the client that may act for the subject, RFC 8693 §4.4; empty: none is named
-	Foreign           bool   // of another issuer than our own authorization server, to whose names Client and ID belong
+	Task              *Task    // the one piece of work that it is for; nil: all that Scopes allow
+	MayAct            string   // the client that may act for the subject, RFC 8693 §4.4; empty: none is named
+	Hash              [32]byte // SHA-256 of the token's text: how records name it; zero: it is not known
+	Foreign           bool     // of another issuer than our own authorization server, to whose names Client and ID belong
 }
 
 // End is when the token is of no more use, leeway left out: its own end, or that of its task if it is earlier.

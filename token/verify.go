@@ -129,7 +129,11 @@ func (v *Verifier) Inspect(ctx context.Context, now time.Time, raw string) (Call
 			return Caller{}, err
 		}
 	}
-	return v.judge(ctx, now, g)
+	c, err := v.judge(ctx, now, g)
+	if err == nil {
+		c.Hash = sum
+	}
+	return c, err
 }
 
 // find reads a token that is not known, or asks its issuer about it.

@@ -26,11 +26,14 @@ type (
 	}
 	adminUserCmd struct {
 		Add    adminUserAddCmd    `cmd:"" help:"Make an account."`
+		Role   adminUserRoleCmd   `cmd:"" help:"Make a person an auditor, or take that away."`
+		Erase  adminUserEraseCmd  `cmd:"" help:"Erase a person: nobody can tell any more whom the audit log is about, and it stays whole."`
 		Groups adminUserGroupsCmd `cmd:"" help:"Say in which groups a person is. Taking one away ends what the person has allowed."`
 	}
 	adminUserAddCmd struct {
 		Name  string   `arg:"" help:"User name: a-z, 0-9 and . _ - @ +"`
 		Group []string `placeholder:"GROUP" help:"Group that the person is in. Can be repeated."`
+		Role  string   `enum:",auditor" default:"" help:"auditor: reads the audit log with names and arguments, and administers nothing."`
 	}
 	adminUserGroupsCmd struct {
 		Name   string   `arg:"" help:"User name."`
@@ -54,7 +57,7 @@ func (c *adminLinkCmd) Run(ctx context.Context, io streams, all *cli) error {
 
 // Run prints how the new person signs in.
 func (c *adminUserAddCmd) Run(ctx context.Context, io streams, all *cli) error {
-	return person(io, all, func(a *admin.Client) (admin.Person, error) { return a.AddPerson(ctx, c.Name, c.Group...) })
+	return person(io, all, func(a *admin.Client) (admin.Person, error) { return a.AddPerson(ctx, c.Name, c.Role, c.Group...) })
 }
 
 // Run replaces the groups.

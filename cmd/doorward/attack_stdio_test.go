@@ -92,7 +92,7 @@ func TestAttackFromTheSandbox(t *testing.T) {
 	s := protectCommand(t, "    process: {memory_mib: 400, sandbox: {}}\n")
 	_, alice := s.connect()
 	elsewhere := filepath.Join(t.TempDir(), "f")
-	for _, c := range [][2]string{{"read", s.ready.Data + "/key"}, {"read", s.ready.Data + "/audit.jsonl"}, {"write", s.ready.Data + "/key"}, {"write", elsewhere},
+	for _, c := range [][2]string{{"read", s.ready.Data + "/key"}, {"read", s.segments()[0]}, {"write", s.ready.Data + "/key"}, {"write", elsewhere},
 		{"socket", socketOf(t, s)}, {"internet", ""}} {
 		if a := s.call(alice.Access, "try", `{"What":"`+c[0]+`","Path":"`+c[1]+`"}`); a.StatusCode != 200 || !strings.Contains(a.body, `"no: `) {
 			t.Errorf("%v: %s %s", c, a.Status, a.body)

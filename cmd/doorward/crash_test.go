@@ -12,14 +12,15 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 )
 
-// crashes is how many kills at random TestCrashAtRandom does: ten in `make test`, more in `make crash`.
-func crashes(t *testing.T) int {
+// crashes is how many kills at random there are: few in `make test`, more in `make crash`.
+func crashes(t *testing.T, few int) int {
 	n, err := strconv.Atoi(os.Getenv("DOORWARD_CRASHES"))
 	if os.Getenv("DOORWARD_CRASHES") == "" {
-		return 10
+		return few
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -48,6 +49,7 @@ type life struct {
 	last    tokens
 	sent    string // the refresh token whose answer has not come
 	calls   int
+	trail
 }
 
 // errDied is the end of a step: the server is gone.
@@ -95,6 +97,7 @@ func (l *life) signIn() error {
 	if !l.signed {
 		l.t.Fatalf("a fresh link does not sign in: %s %s", a.Status, a.body)
 	}
+	l.answered("login.link_used")
 	return nil
 }
 
@@ -103,6 +106,7 @@ func (l *life) register() error {
 	if err != nil {
 		return err
 	}
+	l.answered("client.registered")
 	l.app = &app{t: l.t, server: l.server, ID: a.json(l.t)["client_id"].(string), Redirect: callback, Verifier: strings.Repeat("v", 43), State: "state"}
 	return nil
 }
@@ -119,6 +123,7 @@ func (l *life) authorize() error {
 		switch {
 		case noRedirect == nil && strings.HasPrefix(to.String(), callback):
 			l.code, l.spent = to.Query().Get("code"), false
+			l.answered("authorize.granted")
 			return nil
 		case noRedirect == nil:
 			next = request(l.t, "GET", to.String(), "")
@@ -148,6 +153,7 @@ func (l *life) redeem() error {
 	}
 	if a.StatusCode == http.StatusOK {
 		l.last = a.tokens(l.t)
+		l.answered("token.issued")
 		return nil
 	}
 	if !spent {
@@ -169,6 +175,7 @@ func (l *life) refresh() error {
 		l.t.Fatalf("a refresh token that was answered for does not refresh (answer lost before: %v): %s %s", lost, a.Status, a.body)
 	}
 	next := a.tokens(l.t)
+	l.answered("token.issued")
 	// Never two lines of succession: the same token again gives the same successor.
 	again, err := l.tokenRequest(url.Values{"grant_type": {"refresh_token"}, "refresh_token": {l.last.Refresh}})
 	if err == nil && (again.StatusCode != http.StatusOK || again.tokens(l.t).Refresh != next.Refresh) {
@@ -180,16 +187,22 @@ func (l *life) refresh() error {
 }
 
 func (l *life) call() error {
-	r := request(l.t, "POST", l.ready.Resource, callBody("add", `{"a":1,"b":2}`), append(callHeaders("add"), "Content-Type", "application/json", "Accept", "application/json, text/event-stream", "Authorization", "Bearer "+l.last.Access)...)
-	a, err := l.try(http.DefaultClient, r)
+	a, err := l.try(http.DefaultClient, l.calling(l.tool()))
 	if err != nil {
 		return err
 	}
-	if a.StatusCode != http.StatusOK || !strings.Contains(a.body, "3") {
+	if a.StatusCode != http.StatusOK || a.Header.Get("Doorward-Receipt") == "" {
 		l.t.Fatalf("an access token that was answered for does not call: %s %s", a.Status, a.body)
 	}
+	l.answered("mcp.called")
+	l.receipts = append(l.receipts, a.Header.Get("Doorward-Receipt"))
 	l.calls++
 	return nil
+}
+
+// calling is a call of a tool.
+func (l *life) calling(tool string) *http.Request {
+	return request(l.t, "POST", l.ready.Resource, callBody(tool, `{"a":1,"b":2}`), append(callHeaders(tool), "Content-Type", "application/json", "Accept", "application/json, text/event-stream", "Authorization", "Bearer "+l.last.Access)...)
 }
 
 // live takes steps until the server dies or so many calls are done.
@@ -202,9 +215,18 @@ func (l *life) live(calls int) error {
 	return nil
 }
 
+// newLife has not begun yet. Its upstream outlives it.
 func newLife(t *testing.T, program string) *life {
 	t.Helper()
-	s := &server{t: t, program: program, args: []string{"--output", "json", "protect", "--listen", "127.0.0.1:" + freePort(t), "--data", filepath.Join(t.TempDir(), "data")}}
+	up := upstreamOf(t, nil)
+	l := lifeOf(t, program, "protect", "--listen", "127.0.0.1:"+freePort(t), "--data", filepath.Join(t.TempDir(), "data"), up.URL)
+	l.up = up
+	return l
+}
+
+func lifeOf(t *testing.T, program string, args ...string) *life {
+	t.Helper()
+	s := &server{t: t, program: program, args: append([]string{"--output", "json"}, args...)}
 	l := &life{server: s}
 	l.browser = s.browser()
 	t.Cleanup(func() {
@@ -217,49 +239,73 @@ func newLife(t *testing.T, program string) *life {
 
 var crashPoint = regexp.MustCompile(`crash point (\d+) (.*)`)
 
-// kill -9 at every point where the store is written or an answer is sent, one by one: nobody has to register or sign in
-// again except for what was in flight, no code redeems twice, never two lines of refresh succession.
-func TestCrashAtEveryPoint(t *testing.T) {
-	program := crashProgram(t)
-	whole := newLife(t, program)
-	whole.start("DOORWARD_CRASH=0")
-	if err := whole.live(6); err != nil {
+// points are those that a whole life passes, in their order.
+func points(t *testing.T, l *life) (names []string) {
+	t.Helper()
+	l.start("DOORWARD_CRASH=0")
+	if err := l.live(6); err != nil {
 		t.Fatal(err)
 	}
-	points := crashPoint.FindAllStringSubmatch(whole.stderr.String(), -1)
-	if len(points) < 30 {
-		t.Fatalf("only %d points were passed", len(points))
+	for _, m := range crashPoint.FindAllStringSubmatch(l.stderr.String(), -1) {
+		names = append(names, m[2])
 	}
-	whole.kill()
-	for n := 1; n <= len(points); n++ {
-		t.Run(points[n-1][1]+" "+points[n-1][2], func(t *testing.T) {
-			t.Parallel()
-			l := newLife(t, program)
-			if l.tryStart("DOORWARD_CRASH="+strconv.Itoa(n)) && l.live(12) == nil {
-				t.Skip("the point was passed by another goroutine at another time; the others of its kind are killed")
-			}
-			l.kill()
-			l.start("DOORWARD_CRASH=0")
-			if err := l.live(6); err != nil {
-				t.Fatal(err)
-			}
-		})
+	l.kill()
+	if len(names) < 30 {
+		t.Fatalf("only %d points were passed", len(names))
+	}
+	return names
+}
+
+// dies kills a life at a point, and has another process go on where it was. It reports whether the point was come to.
+func (l *life) dies(point int) bool {
+	l.t.Helper()
+	passed := l.tryStart("DOORWARD_CRASH="+strconv.Itoa(point)) && l.live(l.calls+12) == nil
+	l.kill()
+	l.left()
+	l.start("DOORWARD_CRASH=0")
+	if err := l.live(l.calls + 6); err != nil {
+		l.t.Fatal(err)
+	}
+	l.proves()
+	l.kill()
+	return !passed
+}
+
+// kill -9 at every point where something is written or an answer is sent, one by one: nobody has to register or sign in
+// again except for what was in flight, no code redeems twice, never two lines of refresh succession. The audit log is
+// sound, has everything that was answered, and every call that reached the upstream.
+func TestCrashAtEveryPoint(t *testing.T) {
+	program := crashProgram(t)
+	all := points(t, newLife(t, program))
+	var unknown atomic.Int64
+	t.Run("kills", func(t *testing.T) {
+		for n, name := range all {
+			t.Run(strconv.Itoa(n+1)+" "+name, func(t *testing.T) {
+				t.Parallel()
+				l := newLife(t, program)
+				reached := l.dies(n + 1)
+				unknown.Add(int64(l.unknown))
+				if !reached {
+					t.Skip("the point was passed by another goroutine at another time; the others of its kind are killed")
+				}
+			})
+		}
+	})
+	if unknown.Load() == 0 {
+		t.Error("no call was in flight at any point")
 	}
 }
 
-// Kills at random, several in one life.
+// Kills at random, many in one life.
 func TestCrashAtRandom(t *testing.T) {
 	program := crashProgram(t)
-	l := newLife(t, program)
-	for n := range crashes(t) {
-		if l.tryStart("DOORWARD_CRASH=" + strconv.Itoa(1+rand.IntN(60))) {
-			_ = l.live(l.calls + 20)
-		}
-		l.kill()
-		l.start("DOORWARD_CRASH=0")
-		if err := l.live(l.calls + 4); err != nil {
-			t.Fatalf("after %d kills: %v", n+1, err)
-		}
-		l.kill()
+	for lives, of := 5, crashes(t, 50); lives > 0; lives-- {
+		t.Run(strconv.Itoa(lives), func(t *testing.T) {
+			t.Parallel()
+			l := newLife(t, program)
+			for range of / 5 {
+				l.dies(1 + rand.IntN(60))
+			}
+		})
 	}
 }

@@ -240,6 +240,7 @@ func TestReceipts(t *testing.T) {
 	s = protect(t, up.URL)
 	app, got := s.connect()
 	calls := 0
+	var person, here any // a pseudonym and a commitment, the same in all records
 	for _, c := range []struct{ mode, result, reason string }{
 		{"done", "done", ""}, {"tool error", "failed", "tool_error"}, {"rpc error", "failed", "rpc_error"}, {"status", "failed", "Internal Server Error"}, {"tool error as an event", "failed", "tool_error"},
 	} {
@@ -256,7 +257,13 @@ func TestReceipts(t *testing.T) {
 					continue
 				}
 				phases = append(phases, fmt.Sprint(e["phase"]))
-				for name, want := range map[string]any{"msg": "mcp.called", "request": a.Header.Get("X-Request-Id"), "client_id": app.ID, "sub": payload(t, got.Access)["sub"], "jti": payload(t, got.Access)["jti"], "server": s.ready.Resource, "operations": "tools/call delete_user", "revision": "2026-07-28", "verdict": "allow", "from": "127.0.0.1"} {
+				if person == nil {
+					person, here = e["sub"], e["net"]
+				}
+				if !strings.HasPrefix(fmt.Sprint(person), "p_") || here == nil || strings.Contains(fmt.Sprint(here), "127.0.0.1") {
+					t.Errorf("person %v at %v", person, here)
+				}
+				for name, want := range map[string]any{"msg": "mcp.called", "request": a.Header.Get("X-Request-Id"), "client_id": app.ID, "sub": person, "jti": payload(t, got.Access)["jti"], "server": s.ready.Resource, "operations": "tools/call delete_user", "revision": "2026-07-28", "verdict": "allow", "net": here} {
 					if e[name] != want {
 						t.Errorf("%s: %s is %v, want %v", e["phase"], name, e[name], want)
 					}

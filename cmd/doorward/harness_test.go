@@ -150,23 +150,6 @@ func (s *server) restart() {
 	s.start()
 }
 
-// audited are the records of the audit log, oldest first.
-func (s *server) audited() (all []map[string]any) {
-	s.t.Helper()
-	b, err := os.ReadFile(filepath.Join(s.ready.Data, "audit.jsonl"))
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	for line := range bytes.Lines(b) {
-		var r map[string]any
-		if err := json.Unmarshal(line, &r); err != nil {
-			s.t.Fatalf("audit record %s: %v", line, err)
-		}
-		all = append(all, r)
-	}
-	return all
-}
-
 // browser is a person's browser without JavaScript: it keeps cookies and follows nothing by itself.
 type browser struct {
 	t      testing.TB

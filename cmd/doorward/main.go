@@ -32,6 +32,8 @@ type cli struct {
 	Policy  policyCmd  `cmd:"" help:"Check, test and explain a policy bundle."`
 	Config  configCmd  `cmd:"" help:"Check a configuration file."`
 	Admin   adminCmd   `cmd:"" help:"Administer a server that runs."`
+	Audit   auditCmd   `cmd:"" help:"Verify and read the audit log."`
+	Witness witnessCmd `cmd:"" help:"Witness audit logs for others."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 
 	Output string `enum:"text,json" default:"text" help:"text, or json: one object a line."`

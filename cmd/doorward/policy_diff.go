@@ -8,13 +8,15 @@ import (
 )
 
 type policyDiffCmd struct {
-	Old   string `arg:"" help:"Directory of the bundle that counts."`
-	New   string `arg:"" help:"Directory of the other one."`
-	Calls int    `default:"10000" placeholder:"N" help:"How many calls are tried at most."`
-	Seed  uint64 `default:"1" placeholder:"N" help:"Which calls are made up: the same number, the same calls."`
+	Old      string `arg:"" help:"Directory of the bundle that counts."`
+	New      string `arg:"" help:"Directory of the other one."`
+	Calls    int    `default:"10000" placeholder:"N" help:"How many calls are tried at most."`
+	Recorded string `placeholder:"FILE" help:"Calls of the audit log in place of made-up ones, as an auditor prints them (doorward audit query --clear --output json); - reads standard input."`
+	Config   string `placeholder:"FILE" help:"With --recorded: configuration that says which server an address in a record is."`
+	Seed     uint64 `default:"1" placeholder:"N" help:"Which calls are made up: the same number, the same calls."`
 }
 
-// Run decides made-up calls by both bundles. It is an error if some come out otherwise.
+// Run decides made-up or recorded calls by both bundles. It is an error if some come out otherwise.
 func (c *policyDiffCmd) Run(io streams) error {
 	var engines []*cedar.Engine
 	var cases []cedar.Case
@@ -30,6 +32,12 @@ func (c *policyDiffCmd) Run(io streams) error {
 		engines, cases = append(engines, e), append(cases, of...)
 	}
 	calls := cedar.Calls(c.Seed, c.Calls, engines, cases)
+	if c.Recorded != "" {
+		var err error
+		if calls, err = c.recorded(io); err != nil {
+			return err
+		}
+	}
 	changes := engines[0].Compare(engines[1], calls)
 	for _, one := range changes {
 		if err := printChange(io, one); err != nil {
@@ -44,6 +52,20 @@ func (c *policyDiffCmd) Run(io streams) error {
 	}
 	_, err := fmt.Fprintf(io.out, "%s tried: all come out the same\n", counted(len(calls), "call"))
 	return err
+}
+
+// recorded are the calls of the audit log.
+func (c *policyDiffCmd) recorded(io streams) ([]cedar.Described, error) {
+	all, unclear, err := recordedCalls(io, c.Recorded, c.Config)
+	if err != nil {
+		return nil, err
+	}
+	passedOver(io, unclear)
+	calls := make([]cedar.Described, len(all))
+	for i, one := range all {
+		calls[i] = one.Described
+	}
+	return calls, nil
 }
 
 func total(changes []cedar.Change) (n int) {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"os"
@@ -43,7 +44,8 @@ func (c describedCaller) given() cedar.Given {
 
 type policyExplainCmd struct {
 	Dir      string `arg:"" help:"Directory of the bundle."`
-	Recorded string `arg:"" optional:"" hidden:""`
+	Recorded string `placeholder:"FILE" help:"Calls of the audit log, as an auditor prints them (doorward audit query --clear --output json); - reads standard input."`
+	Config   string `placeholder:"FILE" help:"With --recorded: configuration that says which server an address in a record is."`
 	Case     string `placeholder:"NAME" help:"The call of a case of the bundle's tests."`
 	describedCaller
 	Server   string `placeholder:"NAME" help:"The server."`
@@ -56,12 +58,12 @@ type policyExplainCmd struct {
 
 // Run decides the call, and prints what every rule says of it.
 func (c *policyExplainCmd) Run(io streams) error {
-	if _, err := os.Stat(c.Dir); c.Recorded != "" || err != nil && !strings.ContainsAny(c.Dir, "/.") {
-		return usage("this explains a call that is described, by a bundle in a directory; explaining a recorded call by its id comes with the audit log")
-	}
 	files, e, err := loadBundle(io, c.Dir)
 	if err != nil {
 		return err
+	}
+	if c.Recorded != "" {
+		return c.explainRecorded(io, files, e)
 	}
 	d, err := c.described(io, files)
 	if err != nil {
@@ -76,6 +78,41 @@ func (c *policyExplainCmd) Run(io streams) error {
 	}
 	_, err = fmt.Fprint(io.out, explained(c.Dir, x))
 	return err
+}
+
+// explainRecorded says of each call what was decided then, and what every rule of the bundle says of it now.
+func (c *policyExplainCmd) explainRecorded(io streams, files cedar.Files, e *cedar.Engine) error {
+	if c.Case+c.Tool+c.Prompt+c.Resource+c.Method+c.User+c.Agent+c.Workload != "" {
+		return usage("give recorded calls, or describe one, not both")
+	}
+	all, unclear, err := recordedCalls(io, c.Recorded, c.Config)
+	if err != nil {
+		return err
+	}
+	passedOver(io, unclear)
+	for _, one := range all {
+		x, err := e.Explain(files, one.Described)
+		if err != nil {
+			return failed{exitUsage, fmt.Errorf("record %s: %w", one.ID, err)}
+		}
+		if io.json {
+			if err := printJSON(io.out, struct {
+				ID   string `json:"id"`
+				Then string `json:"then"`
+				cedar.Explanation
+			}{one.ID, one.Verdict, x}); err != nil {
+				return err
+			}
+			continue
+		}
+		if _, err := fmt.Fprintf(io.out, "%s: then %s (%s) by %s of %s, now %s\n", one.ID, one.Verdict, one.Code, cmp.Or(strings.Join(one.Rules, ", "), "no rule"), one.Bundle, explained(c.Dir, x)); err != nil {
+			return err
+		}
+	}
+	if len(all) == 0 {
+		return failed{exitNo, fmt.Errorf("%s has no decided call whose arguments are clear", c.Recorded)}
+	}
+	return nil
 }
 
 func (c *policyExplainCmd) described(io streams, files cedar.Files) (d cedar.Described, err error) {

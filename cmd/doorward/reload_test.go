@@ -137,8 +137,8 @@ func TestReload(t *testing.T) {
 			changes++
 		}
 	}
-	if changes != 4 { // an intent and an outcome for each
-		t.Errorf("%d records of two changes", changes)
+	if changes != 6 { // an intent and an outcome for the start and for each
+		t.Errorf("%d records of a start and two changes", changes)
 	}
 }
 

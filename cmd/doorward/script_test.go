@@ -42,6 +42,8 @@ func TestScripts(t *testing.T) {
 			"blocks":     blocks,
 			"publish":    serveFiles,
 			"allow":      allow,
+			"indexed":    indexed,
+			"signed":     signed,
 		},
 	})
 }

@@ -134,18 +134,13 @@ func open(ctx context.Context, io streams, c config.Config, box *seal.Box) (in *
 		f.Proxy, f.RootCAs, f.InsecureLoopback = environmentProxy, authority, authority != nil
 		return f
 	}
-	// Until the audit log has a format of its own, its records are JSON lines in a file that is only added to.
-	log, err := os.OpenFile(filepath.Join(c.Data, "audit.jsonl"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-	if err != nil {
-		return nil, nil, usage("opening the audit log: %w", err)
-	}
 	version, _ := built()
 	tracer, untrace, err := openTracer(ctx, c, version)
 	if err != nil {
-		return nil, nil, errors.Join(err, log.Close())
+		return nil, nil, err
 	}
 	in, err = doorward.Open(ctx, c, doorward.Environment{
-		Box: box, Audit: audit.Slog(slog.NewJSONHandler(log, nil)), Lookup: lookup,
+		Box: box, Lookup: lookup,
 		Documents: fetcher(&fetch.Client{JSON: true, MaxBytes: registration.MaxDocument}), Keys: fetcher(&fetch.Client{}),
 		Named: func(hosts []string) *fetch.Client { return fetcher(&fetch.Client{Hosts: hosts}) },
 		Slog:  slog.New(slog.NewTextHandler(io.err, nil)), Tracer: tracer, Version: version,
@@ -159,15 +154,15 @@ func open(ctx context.Context, io streams, c config.Config, box *seal.Box) (in *
 		err = failed{exitUsage, err}
 	case errors.As(err, new(*cedar.Error)), errors.Is(err, cedar.ErrUnsigned), errors.Is(err, cedar.ErrNoBundle): // it says where
 		err = failed{exitUsage, err}
-	case errors.Is(err, doorward.ErrOtherURL), errors.Is(err, store.ErrUnreadable), errors.Is(err, seal.ErrWrongKey), errors.Is(err, seal.ErrTampered):
+	case errors.Is(err, doorward.ErrOtherURL), errors.Is(err, store.ErrUnreadable), errors.Is(err, seal.ErrWrongKey), errors.Is(err, seal.ErrTampered), errors.Is(err, audit.ErrDamaged):
 		err = failed{exitUsage, fmt.Errorf("%s: %w", c.Data, err)}
 	case err != nil:
 		err = fmt.Errorf("%s: %w", c.Data, err)
 	}
 	if err != nil {
-		return nil, nil, errors.Join(err, untrace(), log.Close())
+		return nil, nil, errors.Join(err, untrace())
 	}
-	return in, func() error { return errors.Join(in.Close(), untrace(), log.Close()) }, nil
+	return in, func() error { return errors.Join(in.Close(), untrace()) }, nil
 }
 
 // checkClock refuses to begin with a clock that cannot be right: tokens would be born expired, or outlive everybody.

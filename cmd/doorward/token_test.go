@@ -172,7 +172,7 @@ func TestAccessTokensWriteNoRow(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer func() { _ = db.Close() }()
-		tables := "people sessions links clients pendings devices once consents grants revocations signing_keys settings counters bundles definitions shown"
+		tables := "people sessions links clients pendings devices once consents grants revocations signing_keys settings counters bundles definitions shown audit_head audit_entries audit_hashes audit_checkpoints audit_marks audit_keys audit_subjects audit_days audit_values audit_erased audit_cursors audit_cursor audit_steps audit_terms audit_witnessed audit_holds"
 		for table := range strings.FieldsSeq(tables) {
 			var here int
 			if err := db.QueryRowContext(t.Context(), "SELECT count(*) FROM "+table).Scan(&here); err != nil {

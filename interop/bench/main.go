@@ -30,11 +30,12 @@ func main() {
 	}
 	o := options{}
 	flag.StringVar(&o.program, "doorward", "../bin/doorward", "the program")
+	flag.StringVar(&o.door, "door", "../bin/bench-door", "of audit: testdata/bench/door, built")
 	flag.DurationVar(&o.each, "each", 3*time.Second, "how long a round loads a target")
 	flag.IntVar(&o.rounds, "rounds", 3, "rounds; the median counts")
 	flag.IntVar(&o.connections, "connections", 32, "connections that load")
 	flag.IntVar(&o.streams, "streams", 100_000, "SSE answers that must arrive whole")
-	flag.StringVar(&o.part, "part", "all", "policy, gateway, issuer, all, or scale, which is not in all")
+	flag.StringVar(&o.part, "part", "all", "policy, gateway, issuer, audit, all, or scale, which is not in all")
 	flag.StringVar(&o.only, "only", "", "of issuer: the operations whose name begins so; empty: all")
 	flag.IntVar(&o.codes, "codes", 2000, "codes that a round redeems, and clients that it registers, at most")
 	flag.StringVar(&o.memory, "memory", "/dev/shm", "a directory on tmpfs")
@@ -52,6 +53,7 @@ func main() {
 
 type options struct {
 	program     string
+	door        string
 	each        time.Duration
 	rounds      int
 	connections int
@@ -75,6 +77,8 @@ func bench(ctx context.Context, o options) error {
 		return gateway(ctx, o)
 	case "issuer":
 		return issuers(ctx, o)
+	case "audit":
+		return audits(ctx, o)
 	case "scale":
 		return scale(ctx, o)
 	case "all":
@@ -84,7 +88,10 @@ func bench(ctx context.Context, o options) error {
 		if err := gateway(ctx, o); err != nil {
 			return err
 		}
-		return issuers(ctx, o)
+		if err := issuers(ctx, o); err != nil {
+			return err
+		}
+		return audits(ctx, o)
 	}
 	return fmt.Errorf("there is no part %s", o.part)
 }

@@ -3,8 +3,7 @@
 package conformance
 
 import (
-	"bufio"
-	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -12,12 +11,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/doorward-mcp/doorward/audit/verify"
 	"github.com/doorward-mcp/doorward/interop/installation"
 )
 
-// A record is what a line of the audit log says of a request at the gateway.
+// A record is what the audit log says of a request at the gateway.
 type record struct {
-	Code    string `json:"msg"`
+	Code    string
 	ID      string
 	Phase   string // intent, outcome or refusal
 	Request string
@@ -94,17 +94,37 @@ func wrong(all []record, ended map[string]int) string {
 
 func records(t *testing.T, i installation.Installation) (all []record) {
 	t.Helper()
-	file, err := os.Open(filepath.Join(i.Data, "audit.jsonl"))
+	segments, err := filepath.Glob(filepath.Join(i.Data, "audit", "seg-*.log"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer file.Close()
-	for lines := bufio.NewScanner(file); lines.Scan(); {
-		var r record
-		if err := json.Unmarshal(lines.Bytes(), &r); err != nil {
-			t.Fatalf("the audit log: %q: %v", lines.Text(), err)
+	for _, name := range segments {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
 		}
-		all = append(all, r)
+		for len(b) > 0 {
+			leaf, rest, err := verify.Frame(b)
+			if errors.Is(err, verify.ErrFrame) { // a batch that is being written
+				break
+			}
+			e, err := verify.Decode(leaf)
+			if err != nil {
+				t.Fatalf("the audit log: %q: %v", leaf, err)
+			}
+			b = rest
+			if e.Phase == verify.Notice {
+				continue
+			}
+			r := record{Code: e.Code, ID: e.ID, Phase: e.Phase, Request: e.Request, Count: e.Count}
+			if e.Policy != nil {
+				r.Verdict = e.Policy.Verdict
+			}
+			if e.Subject != nil {
+				r.Sub = e.Subject.Pseudonym
+			}
+			all = append(all, r)
+		}
 	}
 	return all
 }

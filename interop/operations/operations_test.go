@@ -283,6 +283,10 @@ servers:
   mcp: {path: /mcp, url: $UP}
   open: {path: /open, url: $UP, auth: none-insecure}
   local: {path: /local, command: ["true"]}
+audit:
+  witnesses: {policy: $DIR/witnesses}
+  export:
+    siem: {kind: ocsf, to: $DIR/events}
 `
 
 // running starts doorward, has it count something of each kind, and gives what it shows.
@@ -294,6 +298,13 @@ func running(t *testing.T) series {
 	build.Dir = root
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
+	}
+	witness, err := exec.Command(program, "witness", "key", "w.example.com/w", "--data", filepath.Join(dir, "witness")).Output()
+	if err == nil {
+		err = os.WriteFile(filepath.Join(dir, "witnesses"), []byte("witness w "+strings.TrimSpace(string(witness))+" http://127.0.0.1:1\nquorum w\n"), 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
 	}
 	up := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")

@@ -76,10 +76,10 @@ func (e *Engine) request(d Described) (policy.Request, error) {
 	return r, nil
 }
 
-// resourceOf is the identifier of a server by the bundle's name for it.
+// resourceOf is the identifier of a server by the bundle's name for it, or by itself.
 func (e *Engine) resourceOf(name string) (string, error) {
 	for resource, s := range e.servers {
-		if s.name == name {
+		if s.name == name || resource == name {
 			return resource, nil
 		}
 	}
