@@ -129,11 +129,24 @@ func (l *line) abandon(h *handed, done chan error) (gone bool, stuck chan struct
 	return true, nil, ErrLate
 }
 
-// stays reports whether an entry must be kept although whoever waited for it has gone.
-func (l *line) stays(h *handed) bool {
+// refused tells whoever waits for an entry that it was not kept, and reports whether it is done with: the act does not happen, or
+// takes power away, and the Log spools its record. What has happened, and what nobody waits for, must be kept later.
+func (l *line) refused(h *handed, err error) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return h.state == left
+	waits := h.done != nil && h.state != left
+	h.answer(err)
+	return waits && (h.begins() || h.e.Record.Code.TakesPower())
+}
+
+// unkept ends an entry that cannot be kept at all.
+func (l *line) unkept(h *handed, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if h.done == nil {
+		l.drop(h)
+	}
+	h.answer(err)
 }
 
 func (l *line) ring() {

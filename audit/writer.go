@@ -74,7 +74,7 @@ func (j *Journal) commit(ctx context.Context, batch []*handed, dropped int) erro
 	for _, h := range batch {
 		b, err := j.encoded(h)
 		if err != nil { // one record's fault is nobody else's
-			h.answer(err)
+			j.line.unkept(h, err)
 			continue
 		}
 		leaves, whose = append(leaves, b), append(whose, h)
@@ -180,10 +180,7 @@ func (j *Journal) failed(whose []*handed, dropped int, err error) {
 		if h == nil {
 			continue
 		}
-		wanted := h.done != nil && !j.line.stays(h)
-		h.answer(err)
-		// What takes power away is spooled by the Log, which knows that it must not be lost.
-		if wanted && (h.begins() || h.e.Record.Code.TakesPower()) {
+		if j.line.refused(h, err) {
 			continue
 		}
 		again = append(again, h)
