@@ -5,6 +5,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"net/http/httptrace"
 	"strings"
 
 	"github.com/doorward-mcp/doorward/guard"
@@ -35,7 +36,7 @@ func pass(to, from http.Header, names []string) {
 }
 
 func (s *Server) outgoing(ctx context.Context, r *http.Request, c guard.Call) (*http.Request, error) {
-	out := (&http.Request{Method: r.Method, Header: make(http.Header, 8), Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}).WithContext(ctx)
+	out := (&http.Request{Method: r.Method, Header: make(http.Header, 8), Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}).WithContext(httptrace.WithClientTrace(ctx, settles))
 	pass(out.Header, r.Header, passed)
 	carry(ctx, out.Header)
 	if out.Header.Del(sessionHeader); c.Message.Session != "" {

@@ -126,7 +126,7 @@ func TestCallersOfProfiles(t *testing.T) {
 			if got.Expires.IsZero() || got.Issued.IsZero() {
 				t.Errorf("%s: %v, %v", shape, got.Issued, got.Expires)
 			}
-			got.Issued, got.Expires, got.Authenticated, got.ID = time.Time{}, time.Time{}, time.Time{}, ""
+			got.Issued, got.Expires, got.Authenticated, got.ID, got.Hash = time.Time{}, time.Time{}, time.Time{}, "", [32]byte{}
 			if d := cmp.Diff(want, got); d != "" {
 				t.Errorf("%s (-want +got):\n%s", shape, d)
 			}
