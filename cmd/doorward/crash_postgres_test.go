@@ -38,7 +38,7 @@ func every(few int) int {
 func TestCrashAtPointsOfPostgres(t *testing.T) {
 	program, c := crashProgram(t), newCluster(t)
 	all := points(t, newDatabaseLife(t, program, c, "whole"))
-	for n := rand.IntN(every(9)); n < len(all); n += every(9) {
+	for n := rand.IntN(every(18)); n < len(all); n += every(18) {
 		t.Run(strconv.Itoa(n+1)+" "+all[n], func(t *testing.T) {
 			t.Parallel()
 			if !newDatabaseLife(t, program, c, fmt.Sprintf("point%d", n+1)).dies(n + 1) {
