@@ -17,7 +17,6 @@ import (
 	"github.com/doorward-mcp/doorward/config"
 	"github.com/doorward-mcp/doorward/guard"
 	"github.com/doorward-mcp/doorward/internal/request"
-	"github.com/doorward-mcp/doorward/login"
 	"github.com/doorward-mcp/doorward/oauth"
 	"github.com/doorward-mcp/doorward/token"
 )
@@ -68,7 +67,7 @@ func (g *generation) tiles(door *guard.Guard) http.Handler {
 			return false
 		}
 		c, err := door.Caller(r)
-		return err == nil && !c.Foreign && c.Issuer == g.c.PublicURL && slices.Contains(c.Groups, login.Auditors) && c.Scopes.Contains(admin.ScopeAudit)
+		return err == nil && admin.Auditor(c, g.c.PublicURL)
 	}}
 }
 

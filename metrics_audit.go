@@ -2,10 +2,10 @@ package doorward
 
 import (
 	"context"
-	"strconv"
-	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/doorward-mcp/doorward/audit/verify"
 )
 
 // trailMetrics are those of whom the audit log is told.
@@ -44,22 +44,12 @@ func (s state) collectTrail(to chan<- prometheus.Metric) {
 	if next, err := t.index.Next(ctx); err == nil {
 		to <- prometheus.MustNewConstMetric(trailIndex, prometheus.GaugeValue, float64(max(size-next, 0)))
 	}
-	if c, err := t.checkpoints.Latest(ctx); err == nil {
-		if signed, ok := signedSize(c); ok {
-			to <- prometheus.MustNewConstMetric(trailSaid, prometheus.GaugeValue, float64(max(size-signed, 0)))
+	if latest, err := t.checkpoints.Latest(ctx); err == nil {
+		if c, err := verify.ParseCheckpoint(latest); err == nil {
+			to <- prometheus.MustNewConstMetric(trailSaid, prometheus.GaugeValue, float64(max(size-c.Size, 0)))
 		}
 	}
 	if w := s.i.told.witnesses; w != nil {
 		to <- prometheus.MustNewConstMetric(trailLate, prometheus.GaugeValue, w.Late(s.i.e.Now()).Seconds())
 	}
-}
-
-// signedSize is the size that a checkpoint says: its second line.
-func signedSize(checkpoint []byte) (int64, bool) {
-	lines := strings.SplitN(string(checkpoint), "\n", 3)
-	if len(lines) < 3 {
-		return 0, false
-	}
-	n, err := strconv.ParseInt(lines[1], 10, 64)
-	return n, err == nil
 }

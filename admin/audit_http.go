@@ -82,9 +82,15 @@ func (h *AuditAPI) Serve(w http.ResponseWriter, r *http.Request, c token.Caller)
 	return &oauth.Error{Status: http.StatusNotFound, Code: "not_found", Reason: "path", Description: "there is nothing at this address"}
 }
 
-// auditor refuses whoever is none. A group counts in our own tokens alone: another issuer may call its groups as it likes.
+// Auditor reports whether a caller may read everything. A group counts in our own tokens alone, those of issuer: another one may call its
+// groups as it likes.
+func Auditor(c token.Caller, issuer string) bool {
+	return !c.Foreign && c.Issuer == issuer && slices.Contains(c.Groups, login.Auditors) && c.Scopes.Contains(ScopeAudit)
+}
+
+// auditor refuses whoever is none.
 func (h *AuditAPI) auditor(r *http.Request, c token.Caller) error {
-	if !c.Foreign && c.Issuer == h.Issuer && slices.Contains(c.Groups, login.Auditors) && c.Scopes.Contains(ScopeAudit) {
+	if Auditor(c, h.Issuer) {
 		return nil
 	}
 	info := request.From(r.Context())

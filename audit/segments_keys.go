@@ -19,14 +19,20 @@ func (s *Segments) LoadKeys(context.Context) ([]byte, error) {
 }
 
 func (s *Segments) loadKeys() ([]byte, error) {
-	b, err := os.ReadFile(filepath.Join(s.dir, "log.keys"))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
+	b, err := s.readFile("log.keys")
 	if err != nil {
 		return nil, fmt.Errorf("reading the keys of the audit log: %w", err)
 	}
 	return b, nil
+}
+
+// readFile is a file beside the segments; nil if there is none.
+func (s *Segments) readFile(name string) ([]byte, error) {
+	b, err := os.ReadFile(filepath.Join(s.dir, name))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return b, err
 }
 
 // SaveKeys replaces the blob durably if it still is old.

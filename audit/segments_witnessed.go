@@ -2,11 +2,7 @@ package audit
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
 
 	"github.com/doorward-mcp/doorward/audit/verify"
 )
@@ -19,10 +15,7 @@ func (s *Segments) Witnessed(context.Context) ([]byte, error) {
 }
 
 func (s *Segments) witnessed() ([]byte, error) {
-	b, err := os.ReadFile(filepath.Join(s.dir, "witnessed"))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
+	b, err := s.readFile("witnessed")
 	if err != nil {
 		return nil, fmt.Errorf("reading what witnesses have signed: %w", err)
 	}
